@@ -1,0 +1,30 @@
+# make book   runs every chapter, compares with what is committed, renders to _build/html/index.html
+# make test   runs the tests
+# make clean  removes what the others made (.venv too)
+#
+# make book ACCEPT=1                              keeps what the chapters gave this time, to be committed
+# make book ONLY=book/03-generalization.ipynb     runs this chapter alone, renders all
+# make book PARAMETERS="-p runs 20"               a trial book with other parameters, in _build/trial/_build/html
+
+VENV := .venv
+PYTHON := $(CURDIR)/$(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+
+.PHONY: book test clean
+.DELETE_ON_ERROR:
+
+book: $(INSTALLED)
+	$(PYTHON) -m pipeline $(if $(ACCEPT),--accept) $(PARAMETERS) $(ONLY)
+	$(PYTHON) -m pytest -q tests/test_pages.py
+
+test: $(INSTALLED)
+	$(PYTHON) -m pytest -n auto
+
+clean:
+	rm -rf $(VENV) _build *.egg-info .pytest_cache .hypothesis
+	find book counting pipeline tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp is newer than every list of packages, or pip runs. It is written last, so a broken install starts again.
+$(INSTALLED): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	@bash pipeline/environment.sh $(VENV)
+	touch $@
