@@ -1,0 +1,87 @@
+"""Which notebooks the book has, and running one of them without touching it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import nbclient.exceptions
+import papermill
+import yaml
+from nbformat import NotebookNode
+
+from pipeline import notebooks
+
+
+class ChapterFailed(RuntimeError):
+    """A notebook did not run to its end; the message names notebook and cell and holds the traceback."""
+
+
+def in_order(root: Path) -> list[Path]:
+    """The notebooks that `_toc.yml` in `root` names, in the order in which they are read."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    paths = (root / f"{name.removesuffix('.ipynb')}.ipynb" for name in _names(toc))
+    return [path for path in paths if path.exists()]
+
+
+def _names(entry: object) -> Iterator[str]:
+    """Every page under an entry of the table of contents, depth first."""
+    if isinstance(entry, list):
+        for item in entry:
+            yield from _names(item)
+    elif isinstance(entry, dict):
+        yield from (entry[key] for key in ("root", "file") if key in entry)
+        for key in ("parts", "chapters", "sections"):
+            yield from _names(entry.get(key, []))
+
+
+def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, dict[str, object]]:
+    """For each notebook those of the `parameters` that it knows.
+
+    Raises ValueError for a name that none of them knows; papermill itself would only warn.
+    """
+    known = {path: notebooks.known_parameters(path) for path in paths}
+    for name in parameters:
+        if not any(name in names for names in known.values()):
+            listing = "\n".join(f"  {path.name}: {', '.join(names) or '(none)'}" for path, names in known.items())
+            raise ValueError(f"no parameter is called {name!r}; known parameters:\n{listing}")
+    return {path: {name: parameters[name] for name in parameters if name in known[path]} for path in paths}
+
+
+def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int = 1800) -> NotebookNode:
+    """The notebook at `path` executed by papermill, normalized and stamped; the file itself is only read.
+
+    It runs in an empty folder, so it cannot lean on where it is started from. `timeout`: seconds for one cell.
+    Raises ChapterFailed if a cell fails, takes too long or kills the kernel; ValueError for an unknown parameter.
+    """
+    parameters = choose(parameters or {}, [path])[path]
+    defaults = notebooks.known_parameters(path)
+    os.environ["TQDM_DISABLE"] = "1"  # in the kernel: a progress bar would freeze in the page
+    with tempfile.TemporaryDirectory(prefix="chapter-") as folder:
+        start, end, empty = Path(folder, path.name), Path(folder, "executed.ipynb"), Path(folder, "cwd")
+        empty.mkdir()
+        notebooks.write(notebooks.without_injected(notebooks.read(path)), start)
+        try:
+            papermill.execute_notebook(
+                start, end, parameters, kernel_name="python3", cwd=empty,
+                execution_timeout=timeout, progress_bar=sys.stderr.isatty(),
+            )
+        except papermill.PapermillExecutionError as error:
+            raise ChapterFailed(_failed_cell(path, error)) from None
+        except (nbclient.exceptions.CellTimeoutError, nbclient.exceptions.DeadKernelError) as error:
+            raise ChapterFailed(f"{path.name}: {error}") from None
+        executed = notebooks.normalize(notebooks.read(end))
+    values = defaults | {name: repr(value) for name, value in parameters.items()}
+    executed.metadata[notebooks.STAMP] = notebooks.stamp_now(executed, values)
+    return executed
+
+
+def _failed_cell(path: Path, error: papermill.PapermillExecutionError) -> str:
+    traceback = "\n".join(error.traceback)
+    if not sys.stderr.isatty():
+        traceback = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
+    return f"{path.name}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}\n{error.source}\n{traceback}"
