@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     if parameters:
         return _render(_trial(executed))
-    changed = [path for path, notebook in executed.items() if not _settle(path, notebook, options.accept)]
+    changed = [path for path, notebook in executed.items() if not settle(path, notebook, options.accept)]
     if changed:
         print(f"\n{len(changed)} of {len(paths)} chapters gave something else than what is committed; what they gave "
               f"now is in {(BUILT / 'executed').relative_to(ROOT)}/.\n{ACCEPT_HINT}", file=sys.stderr)
@@ -72,7 +72,7 @@ def _run(path: Path, parameters: dict[str, object], timeout: int) -> NotebookNod
     return notebook
 
 
-def _settle(path: Path, executed: NotebookNode, accept: bool) -> bool:
+def settle(path: Path, executed: NotebookNode, accept: bool) -> bool:
     """Compare with the committed notebook; report or, if `accept`, replace. True if nothing is left to settle.
 
     Where nothing differs the file stays as it is, with the committed outputs of cells that vary.
@@ -102,6 +102,7 @@ def _trial(executed: dict[Path, NotebookNode]) -> Path:
 def _render(source: Path) -> int:
     """Jupyter Book over `source`, everything anew: an incremental build forgets the warnings of the one before."""
     start = time.monotonic()
+    shutil.rmtree(source / "_build" / "html", ignore_errors=True)  # pages that the book no longer has
     command = [Path(sys.executable).with_name("jb"), "build", source, "-W", "-n", "--keep-going", "--all", "-q"]
     code = subprocess.run(command, check=False).returncode
     if code == 0:

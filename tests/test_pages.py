@@ -1,0 +1,157 @@
+"""Every page of the built book in a real browser: on a desk and on a phone, with nothing from outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
+PAGES = sorted(path for path in HTML.glob("book/**/*.html"))
+WIDTHS = (1440, 390)
+MAX_BYTES = 3_000_000  # a page with its images; the scripts and fonts that all pages share are not counted
+
+pytestmark = [
+    pytest.mark.skipif(not PAGES, reason="no pages in _build/html: run `make book` first"),
+    # The driver leaves its event loop's sockets to the garbage collector when it stops.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+# What sticks out on the right, unless a box around it scrolls or clips.
+STICKING_OUT = """() => {
+  const contained = element => {
+    for (let box = element.parentElement; box && box !== document.body; box = box.parentElement)
+      if (getComputedStyle(box).overflowX !== "visible") return true;
+    return false;
+  };
+  return [...document.querySelectorAll("main *")]
+    .filter(e => e.getBoundingClientRect().width > 0 && e.getBoundingClientRect().right > innerWidth + 1)
+    .filter(e => !contained(e))
+    .map(e => e.outerHTML.slice(0, 120));
+}"""
+
+# The text of the page without code and without what MathJax has drawn.
+PROSE = """() => {
+  const copy = document.querySelector("main").cloneNode(true);
+  copy.querySelectorAll("pre, code, script, style, mjx-container").forEach(e => e.remove());
+  return copy.textContent;
+}"""
+
+IMAGES = """() => [...document.querySelectorAll("main img")].map(image => ({
+  source: image.getAttribute("src"), alt: image.alt, loaded: image.complete && image.naturalWidth > 0,
+  numbered: !image.closest(".cell_output") || !!image.closest("figure")?.querySelector(".caption-number"),
+}))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; where there is none the tests are skipped, or fail if BROWSER_REQUIRED is set."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        message = "no Chromium found, so no page was looked at: install Debian's package `chromium`"
+        if os.environ.get("BROWSER_REQUIRED"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield started
+        started.close()
+
+
+def opened(browser: Browser, path: Path, width: int, faults: list[str]) -> Page:
+    """The page, loaded and with its mathematics drawn; `faults` collects what it asks for and complains about."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.on("request", lambda request: None if local(request.url) else faults.append(f"asks for {request.url}"))
+    page.on("requestfailed", lambda request: faults.append(f"fails to load {request.url}"))
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(path.as_uri(), wait_until="load")
+    if page.locator(".math").count():
+        page.wait_for_function("window.MathJax?.startup?.promise")
+        page.evaluate("() => MathJax.startup.promise")
+    return page
+
+
+def local(url: str) -> bool:
+    return url.startswith((HTML.as_uri(), "data:", "blob:", "about:"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page_is_whole(browser: Browser, path: Path, width: int) -> None:
+    faults: list[str] = []
+    page = opened(browser, path, width, faults)
+    try:
+        assert faults == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(STICKING_OUT) == []
+
+        assert page.locator("mjx-merror").count() == 0
+        assert page.evaluate("[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container'))"
+                             ".map(e => e.textContent)") == []
+        prose = page.evaluate(PROSE)
+        assert not re.findall(r"\\[(\[]|\\[a-zA-Z]{2,}|\$\$|\{(?:glue|numref|cite|eq|ref)[:}]", prose)
+        assert "Traceback (most recent call last)" not in page.content()
+
+        for image in page.evaluate(IMAGES):
+            assert image["loaded"] and image["numbered"], image
+            assert len(image["alt"]) >= 15 and "_images/" not in image["alt"], image
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_links_inside_the_book_lead_somewhere(browser: Browser, path: Path) -> None:
+    page = opened(browser, path, WIDTHS[0], [])
+    try:
+        for link in page.evaluate("[...document.querySelectorAll('a[href]')].map(e => e.href)"):
+            parts = urlsplit(link)
+            if parts.scheme != "file":
+                continue
+            target = Path(unquote(parts.path))
+            assert target.is_file(), link
+            if parts.fragment and target.suffix == ".html":
+                assert f'id="{unquote(parts.fragment)}"' in target.read_text(encoding="utf-8"), link
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page_with_its_images_is_light(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    images = {(path.parent / source).resolve() for source in re.findall(r'<img[^>]* src="([^":]+)"', text)}
+    assert path.stat().st_size + sum(image.stat().st_size for image in images) < MAX_BYTES
+
+
+def test_a_notebook_is_downloaded_as_a_notebook(browser: Browser) -> None:
+    path = next(path for path in PAGES if (HTML / "_sources" / "book" / f"{path.stem}.ipynb").exists())
+    page = opened(browser, path, WIDTHS[0], [])
+    try:
+        link = page.locator("a.btn-download-source-button")
+        assert link.get_attribute("download") == f"{path.stem}.ipynb"
+        target = (path.parent / link.get_attribute("href")).resolve()
+        assert target.read_text(encoding="utf-8").startswith("{")
+    finally:
+        page.close()
+
+
+def test_search_finds_a_word_of_the_book(browser: Browser) -> None:
+    page = browser.new_page()
+    try:
+        page.goto(f"{(HTML / 'search.html').as_uri()}?q=brackets")
+        page.wait_for_selector("#search-results li a", timeout=10_000)
+    finally:
+        page.close()
+
+
+def test_the_root_page_leads_to_the_book_and_static_hosts_are_served() -> None:
+    assert "book/index.html" in (HTML / "index.html").read_text(encoding="utf-8")
+    assert (HTML / ".nojekyll").exists()
