@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/installed
 
 book: $(INSTALLED)
 	$(PYTHON) -m pipeline $(if $(ACCEPT),--accept) $(PARAMETERS) $(ONLY)
-	$(PYTHON) -m pytest -q tests/test_pages.py
+	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q tests/test_pages.py)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest -n auto

@@ -22,7 +22,10 @@ ACCEPT_HINT = "Where the new outputs are right, keep them: make book ACCEPT=1 (t
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: all chapters ran, gave what is committed (or was accepted), and the pages are rendered."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.accept and options.parameters:
+        parser.error("the committed chapters show the default parameters: --accept does not go with -p")
     paths = [path.resolve() for path in options.notebooks] or chapters.in_order(ROOT)
     parameters = {name: _value(text) for name, text in options.parameters}
     try:

@@ -30,12 +30,16 @@ def committed(path: Path) -> NotebookNode:
     return notebooks.read(path)
 
 
-def figure_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """The code cells that show an image."""
-    return [
-        cell for cell in notebooks.code_cells(notebook)
-        if any(kind.startswith("image/") for output in cell.outputs for kind in output.get("data", {}))
-    ]
+def captioned_cells(notebook: NotebookNode) -> list[tuple[str, NotebookNode]]:
+    """The code cells that show an image or a table, with how the name of such an output begins."""
+    cells = []
+    for cell in notebooks.code_cells(notebook):
+        data = [output.get("data", {}) for output in cell.outputs]
+        if any(kind.startswith("image/") for kinds in data for kind in kinds):
+            cells.append(("fig-", cell))
+        elif any("<table" in kinds.get("text/html", "") for kinds in data):
+            cells.append(("tbl-", cell))
+    return cells
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -62,17 +66,18 @@ class TestCommittedChapter:
         assert notebooks.known_parameters(path), f"{path.name} has no cell tagged `parameters` that sets one"
         assert not any(notebooks.INJECTED in notebooks.tags(cell) for cell in committed(path).cells)
 
-    def test_figures_have_name_caption_and_alt_text(self, path: Path) -> None:
-        for cell in figure_cells(committed(path)):
+    def test_figures_and_tables_have_name_caption_and_alt_text(self, path: Path) -> None:
+        for prefix, cell in captioned_cells(committed(path)):
             told = cell.metadata.get("mystnb", {})
             figure, image = told.get("figure", {}), told.get("image", {})
-            assert figure.get("name", "").startswith("fig-"), f"{path.name}, no name `fig-…`: {cell.source}"
+            assert figure.get("name", "").startswith(prefix), f"{path.name}, no name `{prefix}…`: {cell.source}"
             assert figure.get("caption"), f"{path.name}, no caption: {cell.source}"
-            assert image.get("alt"), f"{path.name}, no alt text: {cell.source}"
+            assert prefix == "tbl-" or image.get("alt"), f"{path.name}, no alt text: {cell.source}"
 
 
-def test_figure_names_are_unique() -> None:
-    names = [cell.metadata["mystnb"]["figure"]["name"] for path in CHAPTERS for cell in figure_cells(committed(path))]
+def test_names_of_figures_and_tables_are_unique() -> None:
+    cells = [cell for path in CHAPTERS for _, cell in captioned_cells(committed(path))]
+    names = [cell.metadata["mystnb"]["figure"]["name"] for cell in cells]
     assert len(names) == len(set(names))
 
 
