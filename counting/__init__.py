@@ -1,0 +1,1 @@
+"""Train, test, take apart and certify the smallest recurrent networks that might count brackets."""

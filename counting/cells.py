@@ -1,0 +1,205 @@
+"""The networks: one recurrent cell of hidden size 1 with a linear read-out of two outputs.
+
+A `Networks` is a stack of runs of one cell, under PyTorch's parameter names, shapes and gate order. The input is
+one-hot, `(` first; output 0 says whether `(` may come next, output 1 whether `)` may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+GATES = {"lstm": 4, "gru": 3, "relu": 1}
+"""Gates of each cell, in PyTorch's order: i, f, g, o · r, z, n · the cell itself."""
+
+CELLS = tuple(GATES)
+
+
+class UnknownCell(ValueError):
+    """A cell's name that is not one of `CELLS`."""
+
+
+def gates(cell: str) -> int:
+    """Number of gates of a cell. Raises UnknownCell."""
+    if cell not in GATES:
+        raise UnknownCell(f"unknown cell {cell!r}: the cells are {', '.join(map(repr, CELLS))}")
+    return GATES[cell]
+
+
+def shapes(cell: str) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter of one network, in the order in which PyTorch initializes them."""
+    g = gates(cell)
+    return {
+        "weight_ih_l0": (g, 2),
+        "weight_hh_l0": (g, 1),
+        "bias_ih_l0": (g,),
+        "bias_hh_l0": (g,),
+        "output.weight": (2, 1),
+        "output.bias": (2,),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """A stack of trained or untrained runs of one cell.
+
+    cell: "lstm", "gru" or "relu".
+    parameters: name -> array (runs, *shape), float32 (or all float64), keys and shapes as in `shapes(cell)`.
+
+    Raises ValueError for missing, unknown or misshapen parameters and for mixed or other dtypes. Values may be
+    infinite or NaN, since training may diverge: see `finite`.
+    """
+
+    cell: str
+    parameters: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        expected = shapes(self.cell)
+        given = self.parameters
+        if set(given) != set(expected):
+            raise ValueError(f"a {self.cell} has the parameters {sorted(expected)}, not {sorted(given)}")
+        arrays = {name: np.ascontiguousarray(given[name]) for name in expected}
+        dtypes = {array.dtype.name for array in arrays.values()}
+        if len(dtypes) != 1 or not dtypes <= {"float32", "float64"}:
+            raise ValueError(f"parameters must all be float32 or all float64, not {', '.join(sorted(dtypes))}")
+        runs = {array.shape[:1] for array in arrays.values()}
+        for name, array in arrays.items():
+            if array.shape[1:] != expected[name] or len(runs) != 1:
+                raise ValueError(
+                    f"{name} of a {self.cell} has shape (runs, {', '.join(map(str, expected[name]))}), "
+                    f"the same runs for every parameter; got {array.shape}"
+                )
+        object.__setattr__(self, "parameters", arrays)
+
+    def __len__(self) -> int:
+        return len(self.parameters["output.bias"])
+
+    def __getitem__(self, runs: int | slice | np.ndarray | Sequence[int]) -> Networks:
+        """The chosen runs, always as a stack: `nets[7]` is a stack of one."""
+        if isinstance(runs, (int, np.integer)):
+            runs = [range(len(self))[runs]]
+        return Networks(self.cell, {name: array[runs] for name, array in self.parameters.items()})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Networks):
+            return NotImplemented
+        return self.cell == other.cell and all(
+            np.array_equal(array, other.parameters[name], equal_nan=True)
+            and array.dtype == other.parameters[name].dtype
+            for name, array in self.parameters.items()
+        )
+
+    def __repr__(self) -> str:
+        return f"Networks({self.cell!r}, {len(self)} runs, {self.dtype.name})"
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.parameters["output.bias"].dtype
+
+    @property
+    def finite(self) -> np.ndarray:
+        """bool (runs,): no parameter is NaN or infinite."""
+        return np.all(
+            [np.isfinite(array).reshape(len(self), -1).all(axis=1) for array in self.parameters.values()], axis=0
+        )
+
+    def astype(self, dtype: str | np.dtype) -> Networks:
+        """The same networks with parameters rounded to float32, or widened to float64."""
+        return Networks(self.cell, {name: array.astype(dtype) for name, array in self.parameters.items()})
+
+    def to_torch(self, run: int) -> torch.nn.Module:
+        """Run `run` as a `reference.Counter`: `nn.LSTM`, `nn.GRU` or `nn.RNN` with an `nn.Linear(1, 2)`."""
+        from counting import reference
+
+        return reference.from_parameters(self.cell, {name: a[run] for name, a in self.parameters.items()})
+
+    @staticmethod
+    def from_torch(modules: Iterable[torch.nn.Module]) -> Networks:
+        """Networks of PyTorch modules, each with one recurrent layer and one linear read-out.
+
+        Raises ValueError where a module is not such a network.
+        """
+        from counting import reference
+
+        parts = [Networks(*reference.to_parameters(module)) for module in modules]
+        return Networks.concatenate(parts)
+
+    @staticmethod
+    def concatenate(parts: Iterable[Networks]) -> Networks:
+        """All runs of several stacks of one cell. Raises ValueError for none, or for different cells or dtypes."""
+        parts = list(parts)
+        kinds = {(part.cell, part.dtype.name) for part in parts}
+        if len(kinds) != 1:
+            raise ValueError(f"networks of one cell and dtype are needed, got {sorted(kinds) or 'none at all'}")
+        return Networks(
+            parts[0].cell,
+            {name: np.concatenate([part.parameters[name] for part in parts]) for name in parts[0].parameters},
+        )
+
+
+def initialize(cell: str, seeds: Iterable[int]) -> Networks:
+    """PyTorch's default initialization, U(−1, 1) at this size, one run for each seed.
+
+    Run by run the same numbers as `torch.manual_seed(seed)` followed by the construction of the recurrent layer and
+    of `nn.Linear(1, 2)`; the global generator is left alone.
+    """
+    from counting import reference
+
+    seeds = checked_seeds(seeds)
+    runs = [reference.default_parameters(shapes(cell), seed) for seed in seeds]
+    return Networks(cell, {name: np.stack([run[name] for run in runs]) for name in shapes(cell)})
+
+
+def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Seeds as a tuple. Raises ValueError unless they are one or more different integers from 0 below 2^63."""
+    seeds = tuple(seeds)
+    if not seeds or not all(isinstance(s, (int, np.integer)) and 0 <= s < 2**63 for s in seeds):
+        raise ValueError(f"seeds must be one or more integers from 0 below 2^63, such as range(100); got {seeds!r}")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("seeds must differ: two runs of one seed are one run")
+    return tuple(int(seed) for seed in seeds)
+
+
+def exact(cell: str, step: float = 1.0) -> Networks:
+    """A network that counts, by hand.
+
+    "relu": h = step · depth, read out at half a step; exact as long as step · depth is. "lstm": every gate
+    saturated to exactly 1 in floating point, c = depth; `step` must be 1. No GRU counts: ValueError.
+    """
+    if cell == "relu":
+        return _stack(
+            cell,
+            weight_ih_l0=[[step, -step]],
+            weight_hh_l0=[[1.0]],
+            bias_ih_l0=[0.0],
+            bias_hh_l0=[0.0],
+            output_weight=[[0.0], [20.0 / step]],
+            output_bias=[10.0, -10.0],
+        )
+    if cell == "lstm" and step == 1.0:
+        # sigmoid(20) == 1 and tanh(±12) == ±1 in float32, so c is an integer, exact up to 2^24; h = tanh(c).
+        # At depth 1 h = 0.76, at depth 0 it is 0: 0.38 lies between them.
+        return _stack(
+            cell,
+            weight_ih_l0=[[0.0, 0.0], [0.0, 0.0], [12.0, -12.0], [0.0, 0.0]],
+            weight_hh_l0=[[0.0]] * 4,
+            bias_ih_l0=[20.0, 20.0, 0.0, 20.0],
+            bias_hh_l0=[0.0] * 4,
+            output_weight=[[0.0], [20.0]],
+            output_bias=[10.0, -7.6],
+        )
+    gates(cell)
+    if cell == "lstm":
+        raise ValueError(f"the exact LSTM counts in steps of 1, not {step}: its increment i · g is at most 1")
+    raise ValueError("no GRU counts: its state stays between −1 and 1, so it tells only finitely many depths apart")
+
+
+def _stack(cell: str, output_weight: list, output_bias: list, **parameters: list) -> Networks:
+    parameters = {**parameters, "output.weight": output_weight, "output.bias": output_bias}
+    return Networks(cell, {name: np.array([value], np.float32) for name, value in parameters.items()})

@@ -1,0 +1,73 @@
+"""What every kernel shares: how many runs sit side by side, and how kernels are compiled.
+
+A *lane* is one run. The innermost axis of every array in this package is the lane, so the compiler turns each
+operation of a step into one SIMD instruction over neighbouring runs. No operation ever mixes two lanes: a run's
+numbers cannot depend on which runs share its block, on the width of the machine's registers, or on the threads.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+LANES = 64
+"""Runs in a block: 4 AVX-512 vectors, enough independent work to hide the latency of one step."""
+
+# `error_model="numpy"`: a division by zero gives inf, as IEEE says, instead of a branch that stops vectorization.
+# No fast-math anywhere: reassociation and fused multiply-add would make the bits depend on the machine.
+_OPTIONS = {"error_model": "numpy", "nogil": True}
+
+inlined = numba.njit(forceinline=True, **_OPTIONS)
+"""A function of one lane at one step, inlined into the loop over lanes."""
+
+lane_loop = numba.njit(**_OPTIONS)
+"""A loop over lanes, compiled as a function of its own: the unit that LLVM vectorizes.
+
+It takes few, flat arrays: LLVM checks once per call that they do not overlap, and gives up when there are many.
+"""
+
+kernel = functools.partial(numba.njit, cache=True, **_OPTIONS)
+"""An entry point called from Python: releases the GIL, compiled once per machine and kept on disk."""
+
+
+@inlined
+def at(row: int, lane: int) -> int:
+    """Index of `row`, `lane` in a flat array of rows of lanes.
+
+    Flat, because with a constant row length LLVM can see at compile time that two rows never overlap.
+    """
+    return row * LANES + lane
+
+
+@intrinsic
+def like(typingctx, value, x):
+    """The number `value` in the floating-point type of `x`, so that float32 code stays float32."""
+    if not isinstance(x, types.Float):
+        return None
+
+    def codegen(context, builder, signature, args):
+        return context.cast(builder, args[0], signature.args[0], x)
+
+    return x(value, x), codegen
+
+
+@intrinsic
+def power_of_two(typingctx, shifted):
+    """2^k, where `shifted` = 1.5 · 2^m + k for the m mantissa bits of its type, and k ≥ −bias (which gives 0).
+
+    Such a sum holds the integer k in its lowest bits; integer arithmetic moves it into the exponent field.
+    """
+    width, mantissa, bias = (32, 23, 127) if shifted == types.float32 else (64, 52, 1023)
+    # The bits of 1.5 · 2^mantissa: exponent bias + mantissa, and the first fraction bit.
+    magic = ((bias + mantissa) << mantissa) | (1 << (mantissa - 1))
+
+    def codegen(context, builder, signature, args):
+        integer = ir.IntType(width)
+        k = builder.sub(builder.bitcast(args[0], integer), integer(magic - bias))
+        return builder.bitcast(builder.shl(k, integer(mantissa)), args[0].type)
+
+    return shifted(shifted), codegen

@@ -1,0 +1,129 @@
+"""Reading words without learning: every lane reads the same word. Memory does not depend on a word's length."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from counting.engine import readout
+from counting.engine.block import GATES, TAPE_ROWS, load_weights, read_out, step, weight_rows
+from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like
+from counting.engine.layout import LOSS, NONZERO, SHARE, parameter_rows
+
+
+@inlined
+def _load(cell, parameters, gain):
+    weights = np.zeros(weight_rows(GATES[cell]) * LANES, parameters.dtype)
+    load_weights(weights, parameters, GATES[cell], like(gain, parameters[0]))
+    return weights
+
+
+@lane_loop
+def _set_target(tape, nonzero, share):
+    for lane in range(LANES):
+        tape[at(NONZERO, lane)] = nonzero
+        tape[at(SHARE, lane)] = share
+
+
+@kernel()
+def losses(cell, parameters, tokens, lengths, gain, slope):
+    """Mean loss over the words, and the loss of the last word alone: two float64 (LANES,).
+
+    tokens: int8 (n, longest), 1 for `)`; lengths: int32 (n,).
+    """
+    dtype = parameters.dtype
+    slope = like(slope, parameters[0])
+    weights = _load(cell, parameters, gain)
+    gradient = np.zeros(parameter_rows(GATES[cell]) * LANES, dtype)
+    state = np.empty(3 * LANES, dtype)
+    tape = np.empty(TAPE_ROWS * LANES, dtype)
+    symbol = np.empty(LANES, np.int32)
+    total = np.zeros(LANES)
+    for word in range(len(lengths)):
+        state[:] = 0
+        depth = 0
+        share = like(1.0, slope) / like(lengths[word], slope)
+        for t in range(lengths[word]):
+            symbol[:] = tokens[word, t]
+            depth += 1 - 2 * tokens[word, t]
+            step(cell, weights, slope, symbol, state, tape)
+            _set_target(tape, like(1 if depth > 0 else 0, slope), share)
+            read_out(weights, state, tape, gradient)
+        for lane in range(LANES):
+            total[lane] += state[at(LOSS, lane)]
+    return total / len(lengths), state[at(LOSS, 0) : at(LOSS, 0) + LANES].astype(np.float64)
+
+
+@lane_loop
+def _right(weights, deep, state, right):
+    """Whether both decisions of each lane are right: `(` allowed, and `)` exactly where the depth is positive."""
+    for lane in range(LANES):
+        opening = readout.logit(weights, 0, state, lane)
+        closing = readout.logit(weights, 1, state, lane)
+        zero = like(0.0, opening)
+        # Not (closing ≥ 0) == deep: a NaN is wrong at any depth.
+        decided = closing >= zero if deep else closing < zero
+        right[lane] = (opening >= zero) & decided
+
+
+@kernel()
+def decide(cell, parameters, tokens, lengths, whole):
+    """Where each lane first fails on each word, and how many returns to depth 0 it gets right.
+
+    Returns int64 (LANES, n) twice: the 0-based first wrong step, or the length if there is none; the number of steps
+    at depth 0 where both outputs are right. Unless `whole`, a word is left as soon as every lane has failed, and the
+    second array counts only up to there.
+    """
+    weights = _load(cell, parameters, 1.0)
+    slope = like(0.0, parameters[0])
+    state = np.empty(3 * LANES, parameters.dtype)
+    tape = np.empty(TAPE_ROWS * LANES, parameters.dtype)
+    symbol = np.empty(LANES, np.int32)
+    right = np.empty(LANES, np.int32)
+    failure = np.empty((LANES, len(lengths)), np.int64)
+    returns = np.zeros((LANES, len(lengths)), np.int64)
+    first = np.empty(LANES, np.int64)
+    for word in range(len(lengths)):
+        state[:] = 0
+        first[:] = lengths[word]
+        depth = 0
+        for t in range(lengths[word]):
+            symbol[:] = tokens[word, t]
+            depth += 1 - 2 * tokens[word, t]
+            step(cell, weights, slope, symbol, state, tape)
+            _right(weights, depth > 0, state, right)
+            failed = 0
+            for lane in range(LANES):
+                if right[lane] == 0 and first[lane] > t:
+                    first[lane] = t
+                failed += first[lane] < lengths[word]
+            if depth == 0:
+                for lane in range(LANES):
+                    returns[lane, word] += right[lane]
+            if failed == LANES and not whole:
+                break
+        failure[:, word] = first
+    return failure, returns
+
+
+@kernel()
+def trace(cell, parameters, tokens, length):
+    """States, logits and tape along one word, for every lane.
+
+    tokens: int8 (longest,). Returns state (length, 3, LANES), logits (length, 2, LANES), tape (length, rows, LANES).
+    """
+    dtype = parameters.dtype
+    weights = _load(cell, parameters, 1.0)
+    slope = like(0.0, parameters[0])
+    state = np.zeros(3 * LANES, dtype)
+    symbol = np.empty(LANES, np.int32)
+    states = np.empty((length, 3 * LANES), dtype)
+    logits = np.empty((length, 2, LANES), dtype)
+    tape = np.zeros((length, TAPE_ROWS * LANES), dtype)
+    for t in range(length):
+        symbol[:] = tokens[t]
+        step(cell, weights, slope, symbol, state, tape[t])
+        states[t] = state
+        for output in range(2):
+            for lane in range(LANES):
+                logits[t, output, lane] = readout.logit(weights, output, state, lane)
+    return states.reshape(length, 3, LANES), logits, tape.reshape(length, TAPE_ROWS, LANES)
