@@ -21,7 +21,8 @@ from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
 from counting.engine.packed import PackedWords, pack_blocks, pack_words, unpack_block
-from counting.regimens import Regimen, value_at
+from counting.regimens import Regimen
+from counting.schedule import value_at
 
 MEASURES = ("train_loss", "validation_loss", "last_word_loss")
 """What the history holds: mean loss over the training words while training; true mean loss over the validation

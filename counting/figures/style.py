@@ -1,0 +1,61 @@
+"""How every figure of the book looks: one colour, line and marker for each cell, the same everywhere.
+
+Colours are those of Okabe and Ito (2008), told apart by readers with any colour vision; lines and markers differ too.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "relu": "ReLU"}
+COLORS = {"lstm": "#0072B2", "gru": "#D55E00", "relu": "#009E73"}
+MARKERS = {"lstm": "o", "gru": "s", "relu": "^"}
+LINES = {"lstm": "-", "gru": "--", "relu": "-."}
+EXACT = "#000000"
+"""An exact counter."""
+BASELINE = "#7F7F7F"
+"""What needs no learning: the constant predictor, depth, limits."""
+FAILURE = "#CC79A7"
+"""Where a network is wrong."""
+
+WIDTH = 7.0
+"""Width of every figure in inches: the text column of the book."""
+
+TRAINING_LIMIT = 50
+"""Longest training word: the dashed line of every plot over length."""
+
+
+def use() -> None:
+    """Set the style for all figures that follow. Chapters call it once, in their first cell."""
+    sns.set_theme(context="notebook", style="ticks", font="DejaVu Sans")
+    plt.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "figure.facecolor": "white",
+            "savefig.dpi": 200,
+            "savefig.facecolor": "white",
+            "svg.hashsalt": "counting",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.size": 10,
+            "axes.labelsize": 10,
+            "legend.fontsize": 9,
+            "legend.frameon": False,
+        }
+    )
+
+
+def axes(columns: int = 1, rows: int = 1, height: float = 3.2, **options: object) -> tuple[Figure, list[Axes]]:
+    """A figure of the book's width with rows × columns axes, as a flat list. height: of one row, in inches."""
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(WIDTH, height * rows), squeeze=False, layout="constrained", **options
+    )
+    return figure, list(grid.flat)
+
+
+def training_limit(ax: Axes, length: int = TRAINING_LIMIT) -> None:
+    """The dashed line at the longest training word."""
+    ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1, label=f"longest training word ({length})")

@@ -1,0 +1,280 @@
+"""Trained runs on disk, each file knowing what it holds and whether it is whole.
+
+A file is a safetensors file (it can be read without executing code) whose metadata is a JSON manifest: the regimen,
+the seeds, the SHA-256 of the words, of the initial networks and of the code that trained, the versions of what that
+code rests on, and a SHA-256 over all this and the numbers. It is written under another name and renamed, so no one
+ever reads half a file.
+
+`obtain` is what chapters call: it loads runs that the committed `results/` or this machine's cache hold, and trains
+what they do not. The environment variable COUNTING_RESULTS changes that: "verify" trains again and compares with
+`results/` (`make book`), "record" trains and writes there (`make book ACCEPT=1`).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_safetensors
+
+from counting import engine, training
+from counting.cells import Networks, checked_seeds
+from counting.dyck import Words
+from counting.regimens import Regimen
+from counting.training import CRITERIA, Runs
+
+FOLDER = Path(__file__).resolve().parent.parent / "results"
+"""The committed results, beside the package."""
+
+SHARD = 256
+"""Runs that are trained and saved at a time, so that an interrupted sweep goes on where it stopped."""
+
+FORMAT = 1
+MODES = ("", "verify", "record")
+
+
+class BrokenResult(ValueError):
+    """A result file that is truncated, altered or no result file. It is left as it is."""
+
+
+class ResultDiffers(ValueError):
+    """Training again gave other numbers than the committed file holds."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a result file holds the runs of: all that decides their numbers, but the code."""
+
+    regimen: dict[str, object]
+    seeds: tuple[int, ...]
+    checkpoints: tuple[int, ...]
+    words: str
+    validation: str
+    start: str
+    """SHA-256 of the initial networks."""
+
+    @property
+    def key(self) -> str:
+        """Short name: the first digits of its SHA-256."""
+        return _digest(_json(self.__dict__).encode())[:10]
+
+
+def obtain(
+    name: str,
+    regimen: Regimen,
+    words: Words,
+    validation: Words,
+    seeds: Iterable[int],
+    *,
+    checkpoints: Iterable[int] = (),
+    start: Networks | None = None,
+    sample: int | None = None,
+    progress: bool = True,
+) -> Runs:
+    """The runs of a sweep: loaded where a file has exactly these, by the present code; else trained and kept.
+
+    name: what the file is called, before the sweep's key. checkpoints: epochs to keep beside the selected ones.
+    start: as for `training.train`. sample: how many of the runs "verify" trains again (None: all of them).
+    Raises BrokenResult for a damaged file, ResultDiffers where "verify" finds other numbers.
+    """
+    mode = os.environ.get("COUNTING_RESULTS", "")
+    if mode not in MODES:
+        raise ValueError(f"COUNTING_RESULTS must be one of {MODES}; got {mode!r}")
+    seeds = checked_seeds(seeds)
+    initial = start if start is not None else training.initial_networks(regimen, seeds)
+    sweep = Sweep(
+        regimen.to_dict(),
+        seeds,
+        tuple(sorted(set(checkpoints))),
+        words.sha256,
+        validation.sha256,
+        _digest(*(array.tobytes() for array in initial.parameters.values())),
+    )
+    file = f"{name}-{sweep.key}.safetensors"
+
+    def train(chosen: slice) -> Runs:
+        return training.train(
+            regimen, words, validation, seeds[chosen], checkpoints=sweep.checkpoints, start=initial[chosen],
+            progress=progress,
+        )  # fmt: skip
+
+    if mode == "verify":
+        return _verified(FOLDER / file, sweep, train, sample)
+    for folder in (FOLDER, cache_folder()):
+        if mode != "record" and _is_current(folder / file):
+            return load(folder / file)
+    if len(seeds) > SHARD:
+        shards = [slice(first, first + SHARD) for first in range(0, len(seeds), SHARD)]
+        runs = Runs.concatenate(_shard(cache_folder() / f"{file}.{s.start}", sweep, train, s, mode) for s in shards)
+    else:
+        runs = train(slice(None))
+    save((FOLDER if mode == "record" else cache_folder()) / file, runs, sweep)
+    for shard in cache_folder().glob(f"{file}.*"):
+        shard.unlink()
+    return runs
+
+
+def _shard(path: Path, sweep: Sweep, train, chosen: slice, mode: str) -> Runs:
+    """Part of a sweep, kept in the cache until the whole is saved. "record" goes on with what an earlier one kept."""
+    if _is_current(path):
+        return load(path)
+    runs = train(chosen)
+    save(path, runs, sweep)
+    return runs
+
+
+def _verified(path: Path, sweep: Sweep, train, sample: int | None) -> Runs:
+    """The committed runs, after training all or the first `sample` of them again to the same bits."""
+    runs = load(path) if path.exists() else None
+    chosen = slice(sample)
+    again = train(chosen)
+    if runs is None or _digest_of(_subset(runs, chosen)) != _digest_of(again):
+        found = "is not there" if runs is None else "has other numbers than training gives now"
+        raise ResultDiffers(f"{path} {found}; if the new ones are meant, run `make book ACCEPT=1` and commit them")
+    return runs
+
+
+def save(path: Path, runs: Runs, sweep: Sweep) -> None:
+    """Write a result file, whole or not at all. Raises OSError where the folder cannot be written."""
+    tensors = _tensors(runs)
+    manifest = {
+        "format": FORMAT,
+        "sweep": sweep.__dict__,
+        "runs": list(runs.seeds),
+        "code": code_sha256(),
+        "versions": {package: importlib.metadata.version(package) for package in ("numba", "numpy", "torch")},
+    }
+    manifest["sha256"] = _content_digest(manifest, tensors)
+    content = to_safetensors(tensors, metadata={"manifest": _json(manifest)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path) -> Runs:
+    """Read a result file. Raises BrokenResult unless every byte is as it was written."""
+    manifest, tensors = _read(path)
+    regimen = Regimen.from_dict(manifest["sweep"]["regimen"])
+
+    def networks(prefix: str) -> Networks:
+        parts = {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
+        return Networks(regimen.cell, parts)
+
+    return Runs(
+        regimen,
+        tuple(manifest["runs"]),
+        tensors["losses"],
+        {criterion: networks(f"selected/{criterion}/") for criterion in CRITERIA},
+        {epoch: networks(f"checkpoint/{epoch}/") for epoch in manifest["sweep"]["checkpoints"]},
+    )
+
+
+def manifest(path: Path) -> dict[str, object]:
+    """The manifest of a result file, checked like the rest of it."""
+    return _read(path)[0]
+
+
+def code_sha256() -> str:
+    """SHA-256 of the code that turns a sweep into numbers, comments and docstrings left out."""
+    sources = [*engine.SOURCES, Path(training.__file__), Path(__file__).with_name("schedule.py")]
+    return _digest(*(_statements(source.read_text(encoding="utf-8")).encode() for source in sources))
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what it trained and no one committed."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counting" / "results"
+
+
+def _is_current(path: Path) -> bool:
+    """A whole file by the present code. A damaged one is an error, not an absence."""
+    return path.exists() and manifest(path)["code"] == code_sha256()
+
+
+def _read(path: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    advice = f"it was left as it is; restore it (`git checkout {path.name}`) or delete it to train again"
+    try:
+        with safe_open(path, framework="numpy") as file:
+            manifest = json.loads((file.metadata() or {})["manifest"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if manifest["format"] != FORMAT:
+            raise BrokenResult(f"{path} has format {manifest['format']}, not {FORMAT}; {advice}")
+        claimed = manifest["sha256"]
+        found = _content_digest({k: v for k, v in manifest.items() if k != "sha256"}, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, BrokenResult):
+            raise
+        raise BrokenResult(f"{path} is no whole result file ({error}); {advice}") from error
+    if claimed != found:
+        raise BrokenResult(f"{path} was altered: its SHA-256 is {found[:12]}…, it says {claimed[:12]}…; {advice}")
+    return manifest, tensors
+
+
+def _tensors(runs: Runs) -> dict[str, np.ndarray]:
+    tensors = {"losses": runs.losses}
+    for criterion, networks in runs.selected.items():
+        tensors |= {f"selected/{criterion}/{name}": array for name, array in networks.parameters.items()}
+    for epoch, networks in runs.checkpoints.items():
+        tensors |= {f"checkpoint/{epoch}/{name}": array for name, array in networks.parameters.items()}
+    return {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+
+
+def _subset(runs: Runs, chosen: slice) -> Runs:
+    return Runs(
+        runs.regimen,
+        runs.seeds[chosen],
+        runs.losses[:, chosen],
+        {criterion: networks[chosen] for criterion, networks in runs.selected.items()},
+        {epoch: networks[chosen] for epoch, networks in runs.checkpoints.items()},
+    )
+
+
+def _digest_of(runs: Runs) -> str:
+    return _content_digest({}, _tensors(runs))
+
+
+def _content_digest(manifest: dict[str, object], tensors: dict[str, np.ndarray]) -> str:
+    parts = [_json(manifest).encode()]
+    for name, array in sorted(tensors.items()):
+        parts += [_json([name, array.dtype.str, array.shape]).encode(), array.tobytes()]
+    return _digest(*parts)
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _statements(source: str) -> str:
+    """Source without comment lines, blank lines and docstrings: what is left when only words change."""
+    dropped: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            dropped |= set(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return "\n".join(
+        line for number, line in lines if number not in dropped and line.strip() and not line.strip().startswith("#")
+    )
