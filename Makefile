@@ -1,16 +1,17 @@
 # make book   runs every chapter, compares with what is committed, renders to _build/html/index.html
 # make test   runs the tests
+# make results  trains everything in results/ again, whatever is there, and keeps it and what the chapters give
 # make clean  removes what the others made (.venv too)
 #
 # make book ACCEPT=1                              keeps what the chapters gave this time, to be committed
 # make book ONLY=book/03-generalization.ipynb     runs this chapter alone, renders all
-# make book PARAMETERS="-p runs 20"               a trial book with other parameters, in _build/trial/_build/html
+# make book PARAMETERS="-p runs 20"               a trial with other parameters, in _build/trial
 
 VENV := .venv
 PYTHON := $(CURDIR)/$(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 
-.PHONY: book test clean
+.PHONY: book test results clean
 .DELETE_ON_ERROR:
 
 book: $(INSTALLED)
@@ -20,11 +21,14 @@ book: $(INSTALLED)
 test: $(INSTALLED)
 	$(PYTHON) -m pytest -n auto
 
+results: $(INSTALLED)
+	$(PYTHON) -m pipeline --accept --results retrain
+
 clean:
 	rm -rf $(VENV) _build *.egg-info .pytest_cache .hypothesis
 	find book counting pipeline tests -name __pycache__ -prune -exec rm -rf {} +
 
-# The stamp is newer than every list of packages, or pip runs. It is written last, so a broken install starts again.
+# The stamp is newer than every list of packages, or pip runs. It is written last: a broken install starts over.
 $(INSTALLED): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	@bash pipeline/environment.sh $(VENV)
 	touch $@

@@ -1,4 +1,4 @@
-"""From notebooks to pages: `python -m pipeline` runs the chapters, compares them with what is committed, renders.
+"""From notebooks to pages: `python -m pipeline` runs the chapters, compares and renders.
 
 notebooks    one notebook on disk: its parameters, its normal form, the stamp that says what computed it
 chapters     which notebooks the book has, and running one of them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pipeline.differences import differences
 from pipeline.notebooks import ROOT
 
 BUILT = ROOT / "_build"
-ACCEPT_HINT = "Where the new outputs are right, keep them: make book ACCEPT=1 (then look at `git diff` and commit)."
+ACCEPT_HINT = "Where the new outputs are right, keep them: make book ACCEPT=1 (see `git diff`, then commit)."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("the committed chapters show the default parameters: --accept does not go with -p")
     paths = [path.resolve() for path in options.notebooks] or chapters.in_order(ROOT)
     parameters = {name: _value(text) for name, text in options.parameters}
+    # What `counting.results.obtain` does in the chapters: a trial loads or trains, the book trains again and compares.
+    os.environ["COUNTING_RESULTS"] = "" if parameters else options.results or ("record" if options.accept else "verify")
     try:
         chosen = chapters.choose(parameters, paths)
         executed = {path: _run(path, chosen[path], options.timeout) for path in paths}
@@ -41,19 +44,22 @@ def main(arguments: list[str] | None = None) -> int:
         return _render(_trial(executed))
     changed = [path for path, notebook in executed.items() if not settle(path, notebook, options.accept)]
     if changed:
-        print(f"\n{len(changed)} of {len(paths)} chapters gave something else than what is committed; what they gave "
-              f"now is in {(BUILT / 'executed').relative_to(ROOT)}/.\n{ACCEPT_HINT}", file=sys.stderr)
+        print(f"\n{len(changed)} of {len(paths)} chapters gave something else than what is committed; "
+              f"what they gave now is in _build/executed/.\n{ACCEPT_HINT}", file=sys.stderr)
         return 1
     return _render(ROOT)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="the chapters to run; all of _toc.yml if none is named")
-    parser.add_argument("-p", nargs=2, action="append", default=[], dest="parameters", metavar=("NAME", "VALUE"),
-                        help="run with another parameter: a trial, rendered apart and compared with nothing")
-    parser.add_argument("--accept", action="store_true", help="keep what is new instead of failing")
-    parser.add_argument("--timeout", type=int, default=1800, metavar="SECONDS", help="for one cell (default: 1800)")
+    add = parser.add_argument
+    add("notebooks", nargs="*", type=Path, help="the chapters to run; all of _toc.yml if none is named")
+    add("-p", nargs=2, action="append", default=[], dest="parameters", metavar=("NAME", "VALUE"),
+        help="run with another parameter: a trial, rendered apart and compared with nothing")
+    add("--accept", action="store_true", help="keep what is new instead of failing")
+    add("--results", choices=("verify", "record", "retrain"),
+        help="what becomes of results/ (default: verify; with --accept: record)")
+    add("--timeout", type=int, default=1800, metavar="SECONDS", help="for one cell (default: 1800)")
     return parser
 
 
@@ -76,7 +82,7 @@ def _run(path: Path, parameters: dict[str, object], timeout: int) -> NotebookNod
 
 
 def settle(path: Path, executed: NotebookNode, accept: bool) -> bool:
-    """Compare with the committed notebook; report or, if `accept`, replace. True if nothing is left to settle.
+    """Compare with the committed notebook; report or, if `accept`, replace. True if nothing is left open.
 
     Where nothing differs the file stays as it is, with the committed outputs of cells that vary.
     """
@@ -103,10 +109,11 @@ def _trial(executed: dict[Path, NotebookNode]) -> Path:
 
 
 def _render(source: Path) -> int:
-    """Jupyter Book over `source`, everything anew: an incremental build forgets the warnings of the one before."""
+    """Jupyter Book over `source`, all anew: an incremental build forgets the warnings of the one before."""
     start = time.monotonic()
     shutil.rmtree(source / "_build" / "html", ignore_errors=True)  # pages that the book no longer has
-    command = [Path(sys.executable).with_name("jb"), "build", source, "-W", "-n", "--keep-going", "--all", "-q"]
+    jb = Path(sys.executable).with_name("jb")
+    command = [jb, "build", source, "-W", "-n", "--keep-going", "--all", "-q"]
     code = subprocess.run(command, check=False).returncode
     if code == 0:
         pages = (source / "_build" / "html" / "index.html").relative_to(ROOT)

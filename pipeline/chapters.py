@@ -47,7 +47,8 @@ def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, di
     known = {path: notebooks.known_parameters(path) for path in paths}
     for name in parameters:
         if not any(name in names for names in known.values()):
-            listing = "\n".join(f"  {path.name}: {', '.join(names) or '(none)'}" for path, names in known.items())
+            lines = (f"  {path.name}: {', '.join(names) or '(none)'}" for path, names in known.items())
+            listing = "\n".join(lines)
             raise ValueError(f"no parameter is called {name!r}; known parameters:\n{listing}")
     return {path: {name: parameters[name] for name in parameters if name in known[path]} for path in paths}
 
@@ -55,8 +56,9 @@ def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, di
 def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int = 1800) -> NotebookNode:
     """The notebook at `path` executed by papermill, normalized and stamped; the file itself is only read.
 
-    It runs in an empty folder, so it cannot lean on where it is started from. `timeout`: seconds for one cell.
-    Raises ChapterFailed if a cell fails, takes too long or kills the kernel; ValueError for an unknown parameter.
+    It runs in an empty folder, so it cannot lean on where it is started from. `timeout`: seconds a cell.
+    Raises ChapterFailed if a cell fails, takes too long or kills the kernel; ValueError for an unknown
+    parameter.
     """
     parameters = choose(parameters or {}, [path])[path]
     defaults = notebooks.known_parameters(path)
@@ -84,4 +86,5 @@ def _failed_cell(path: Path, error: papermill.PapermillExecutionError) -> str:
     traceback = "\n".join(error.traceback)
     if not sys.stderr.isatty():
         traceback = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
-    return f"{path.name}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}\n{error.source}\n{traceback}"
+    headline = f"{path.name}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}"
+    return f"{headline}\n{error.source}\n{traceback}"

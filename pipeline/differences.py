@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import io
+import os
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -14,9 +15,9 @@ from PIL import Image
 
 from pipeline.notebooks import STAMP, VARIES, code_cells, tags
 
-# Text and numbers must agree byte for byte, and so do figures where the processor does the same arithmetic. Where its
-# sums round otherwise, anti-aliased edges move by a level or two of 255. A changed digit, point or bar changes
-# some pixels by far more, so the bound holds for every single pixel and not on average.
+# Text and numbers must agree byte for byte, and so do figures where the processor does the same arithmetic.
+# Where its sums round otherwise, anti-aliased edges move by a level or two of 255. A changed digit, point
+# or bar changes some pixels by far more, so the bound holds for every single pixel and not on average.
 PIXEL_LEVELS = 8
 
 _LINES_SHOWN = 12
@@ -36,7 +37,8 @@ def differences(committed: NotebookNode, executed: NotebookNode) -> list[str]:
         if VARIES not in tags(after):
             number = executed.cells.index(after) + 1
             first_line = (after.source.strip().splitlines() or [""])[0]
-            found += [f"cell {number} ({first_line}): {what}" for what in _outputs(before.outputs, after.outputs)]
+            changes = _outputs(before.outputs, after.outputs)
+            found += [f"cell {number} ({first_line}): {change}" for change in changes]
     return found
 
 
@@ -52,11 +54,13 @@ def _stamps(before: dict | None, after: dict) -> Iterator[str]:
 def _outputs(before: list[NotebookNode], after: list[NotebookNode]) -> Iterator[str]:
     if len(before) != len(after):
         yield f"{len(before)} outputs committed, {len(after)} now"
-    for number, (old, new) in enumerate(zip(before, after), 1):
+    for number, (old, new) in enumerate(zip(before, after, strict=False), 1):
         old_parts, new_parts = _parts(old), _parts(new)
         for kind in sorted(old_parts.keys() | new_parts.keys()):
-            if kind not in old_parts or kind not in new_parts:
-                yield f"output {number}, {kind}: {'only now' if kind in new_parts else 'only in the committed one'}"
+            if kind not in old_parts:
+                yield f"output {number}, {kind}: only now"
+            elif kind not in new_parts:
+                yield f"output {number}, {kind}: only in the committed one"
             elif what := _unequal(kind, old_parts[kind], new_parts[kind]):
                 yield f"output {number}, {kind}: {what}"
 
@@ -80,7 +84,8 @@ def _unequal(kind: str, before: str, after: str) -> str | None:
         return _unequal_pixels(before, after)
     old, new = before.splitlines(), after.splitlines()
     if len(old) == len(new) == 1:
-        return f"\n    committed: {_around_change(old[0], new[0])}\n    now:       {_around_change(new[0], old[0])}"
+        committed, now = _around_change(old[0], new[0]), _around_change(new[0], old[0])
+        return f"\n    committed: {committed}\n    now:       {now}"
     changed = [line for line in difflib.unified_diff(old, new, lineterm="", n=0) if line[:2] != "@@"][2:]
     more = [f"… and {len(changed) - _LINES_SHOWN} lines more"] if len(changed) > _LINES_SHOWN else []
     lines = [line[:_WIDTH_SHOWN] for line in changed[:_LINES_SHOWN]] + more
@@ -89,8 +94,7 @@ def _unequal(kind: str, before: str, after: str) -> str | None:
 
 def _around_change(text: str, other: str) -> str:
     """The part of one long line where it begins to differ from another."""
-    same = next((k for k, pair in enumerate(zip(text, other)) if pair[0] != pair[1]), min(len(text), len(other)))
-    start = max(0, same - 40)
+    start = max(0, len(os.path.commonprefix([text, other])) - 40)
     piece = text[start:start + _WIDTH_SHOWN]
     return ("…" if start else "") + piece + ("…" if start + len(piece) < len(text) else "")
 
@@ -104,8 +108,8 @@ def _unequal_pixels(before: str, after: str) -> str | None:
         return None
     rows, columns = np.nonzero(off > PIXEL_LEVELS)
     return (
-        f"{rows.size} of {off.size} pixels differ, by up to {off.max()} of 255, in rows {rows.min()}–{rows.max()}, "
-        f"columns {columns.min()}–{columns.max()}"
+        f"{rows.size} of {off.size} pixels differ, by up to {off.max()} of 255, "
+        f"in rows {rows.min()}–{rows.max()}, columns {columns.min()}–{columns.max()}"
     )
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the virtual environment $1 with a Python that the book supports, and installs into it what the book needs.
+# Makes the virtual environment $1 with a Python that the book supports, and installs what the book needs.
 set -euo pipefail
 folder=$1
 
-fits() {  # is $1 a Python that runs, is supported, and can make virtual environments?
+fits() {  # is $1 a Python that runs, is supported, and can make environments?
     "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "counting"
 
 STAMP = "executed"  # the notebook's metadata key
-INJECTED = "injected-parameters"  # papermill's tag for the cell that it adds after the one tagged "parameters"
+INJECTED = "injected-parameters"  # papermill's tag for the cell it adds after the one tagged "parameters"
 VARIES = "varies"  # our tag for a cell whose outputs (seconds, machines) differ from run to run
 
 # Written by the tools that touch a notebook, different at every run or on every machine, read by nobody.
@@ -70,8 +70,8 @@ def known_parameters(path: Path) -> dict[str, str]:
 def normalize(notebook: NotebookNode) -> NotebookNode:
     """A copy that holds what the code computed and nothing of when, where and by which tool it was run.
 
-    Cell ids follow from the cells' text, so that they are the same in every run and do not move when a cell is
-    added elsewhere. Applying it twice is the same as once.
+    Cell ids follow from the cells' text, so that they are the same in every run and do not move when a cell
+    is added elsewhere. Applying it twice is the same as once.
     """
     normal = nbformat.from_dict(notebook)
     normal.nbformat, normal.nbformat_minor = 4, 5
@@ -103,7 +103,8 @@ def _normalize_cell(cell: NotebookNode) -> None:
         if output.output_type == "execute_result":
             output.execution_count = None
         # A print may arrive in one piece or in several; how many is chance.
-        if outputs and output.output_type == "stream" == outputs[-1].output_type and output.name == outputs[-1].name:
+        stream = output.get("name")
+        if stream and outputs and outputs[-1].get("name") == stream:
             outputs[-1].text += output.text
         else:
             outputs.append(output)
@@ -111,7 +112,7 @@ def _normalize_cell(cell: NotebookNode) -> None:
 
 
 def stamp_now(notebook: NotebookNode, parameters: Mapping[str, str]) -> dict[str, object]:
-    """What outputs computed now depend on: the parameters, the code cells and the library (SHA-256, 16 digits)."""
+    """What outputs computed now depend on: parameters, code cells, the library (SHA-256, 16 digits)."""
     return {
         "parameters": dict(parameters),
         "code": _digest(*(cell.source for cell in code_cells(notebook))),
@@ -120,10 +121,9 @@ def stamp_now(notebook: NotebookNode, parameters: Mapping[str, str]) -> dict[str
 
 
 def _library_digest() -> str:
-    files = sorted(SOURCES.rglob("*.py"))
-    # Line ends are made equal first: git may check a file out with others.
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    return _digest(*(part for file, text in zip(files, texts) for part in (file.relative_to(SOURCES).as_posix(), text)))
+    # Read as text, not bytes: git may check a file out with other line ends.
+    files = {file.relative_to(SOURCES).as_posix(): file.read_text("utf-8") for file in SOURCES.rglob("*.py")}
+    return _digest(*(part for name in sorted(files) for part in (name, files[name])))
 
 
 def _digest(*texts: str) -> str:

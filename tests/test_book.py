@@ -70,9 +70,10 @@ class TestCommittedChapter:
         for prefix, cell in captioned_cells(committed(path)):
             told = cell.metadata.get("mystnb", {})
             figure, image = told.get("figure", {}), told.get("image", {})
-            assert figure.get("name", "").startswith(prefix), f"{path.name}, no name `{prefix}…`: {cell.source}"
-            assert figure.get("caption"), f"{path.name}, no caption: {cell.source}"
-            assert prefix == "tbl-" or image.get("alt"), f"{path.name}, no alt text: {cell.source}"
+            where = f"{path.name}: {cell.source}"
+            assert figure.get("name", "").startswith(prefix), f"no name `{prefix}…` in {where}"
+            assert figure.get("caption"), f"no caption in {where}"
+            assert prefix == "tbl-" or image.get("alt"), f"no alt text in {where}"
 
 
 def test_names_of_figures_and_tables_are_unique() -> None:
@@ -108,7 +109,8 @@ class TestRunning:
     def test_a_parameter_is_injected_under_a_fixed_id_and_hidden(self, tmp_path: Path) -> None:
         executed = chapters.run(save(tmp_path, "print(runs)"), {"runs": 20})
         injected = executed.cells[2]
-        assert (injected["id"], notebooks.tags(injected)) == (notebooks.INJECTED, [notebooks.INJECTED, "remove-cell"])
+        assert injected["id"] == notebooks.INJECTED
+        assert notebooks.tags(injected) == [notebooks.INJECTED, "remove-cell"]
         assert shown(executed.cells[-1]) == "20\n"
         assert executed.metadata[notebooks.STAMP]["parameters"] == {"runs": "20"}
 
@@ -128,7 +130,9 @@ class TestRunning:
         ("import time; time.sleep(60)", r"chapter\.ipynb[\s\S]*time"),
         ("import os; os._exit(1)", r"chapter\.ipynb[\s\S]*died"),
     ], ids=["error", "time-out", "dead kernel"])
-    def test_a_failing_cell_is_told_and_leaves_the_file_alone(self, tmp_path: Path, source: str, said: str) -> None:
+    def test_a_failing_cell_is_told_and_leaves_the_file_alone(
+        self, tmp_path: Path, source: str, said: str
+    ) -> None:
         path = save(tmp_path, source)
         before = path.read_bytes()
         with pytest.raises(chapters.ChapterFailed, match=said):
@@ -167,7 +171,8 @@ class TestNormalizing:
         cell.metadata.update(tags=[], papermill={"duration": 1.5}, execution={"iopub.execute_input": "now"})
         twin = new_code_cell("7")
         notebook = new_notebook(cells=[cell, twin])
-        notebook.metadata.update(papermill={"start_time": "now"}, language_info={"name": "python", "version": "3.11.7"})
+        language = {"name": "python", "version": "3.11.7"}
+        notebook.metadata.update(papermill={"start_time": "now"}, language_info=language)
         return notebook
 
     def test_drops_what_is_fleeting(self) -> None:
@@ -186,7 +191,9 @@ class TestNormalizing:
         assert nbformat.writes(notebook) == before
 
 
-def test_the_stamp_follows_code_and_library_not_prose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_follows_code_and_library_not_prose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "module.py").write_text("x = 1\n")
     monkeypatch.setattr(notebooks, "SOURCES", tmp_path)
     notebook = notebooks.read(save(tmp_path, "print(runs)"))
@@ -207,7 +214,9 @@ def png(levels: np.ndarray) -> str:
 
 
 class TestComparing:
-    def executed(self, *, tags: tuple[str, ...] = (), image: str | None = None, text: str = "0.25\n") -> NotebookNode:
+    def executed(
+        self, *, tags: tuple[str, ...] = (), image: str | None = None, text: str = "0.25\n"
+    ) -> NotebookNode:
         outputs = [new_output("stream", name="stdout", text=text)]
         if image:
             outputs.append(new_output("display_data", data={"image/png": image}))

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
 PAGES = sorted(path for path in HTML.glob("book/**/*.html"))
@@ -43,6 +43,9 @@ PROSE = """() => {
   return copy.textContent;
 }"""
 
+UNDRAWN = """() => [...document.querySelectorAll(".math")]
+  .filter(e => !e.querySelector("mjx-container")).map(e => e.textContent)"""
+
 IMAGES = """() => [...document.querySelectorAll("main img")].map(image => ({
   source: image.getAttribute("src"), alt: image.alt, loaded: image.complete && image.naturalWidth > 0,
   numbered: !image.closest(".cell_output") || !!image.closest("figure")?.querySelector(".caption-number"),
@@ -51,7 +54,7 @@ IMAGES = """() => [...document.querySelectorAll("main img")].map(image => ({
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window; where there is none the tests are skipped, or fail if BROWSER_REQUIRED is set."""
+    """Chromium without a window; where there is none the tests are skipped, or fail with BROWSER_REQUIRED."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         message = "no Chromium found, so no page was looked at: install Debian's package `chromium`"
@@ -67,11 +70,16 @@ def browser() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, path: Path, width: int, faults: list[str]) -> Page:
-    """The page, loaded and with its mathematics drawn; `faults` collects what it asks for and complains about."""
+    """The page, loaded, its mathematics drawn; `faults` collects what it asks for and complains about."""
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            faults.append(message.text)
+
     page = browser.new_page(viewport={"width": width, "height": 900})
-    page.on("request", lambda request: None if local(request.url) else faults.append(f"asks for {request.url}"))
+    page.on("request", lambda asked: None if local(asked.url) else faults.append(f"asks for {asked.url}"))
     page.on("requestfailed", lambda request: faults.append(f"fails to load {request.url}"))
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("console", heard)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(path.as_uri(), wait_until="load")
     if page.locator(".math").count():
@@ -95,8 +103,7 @@ def test_page_is_whole(browser: Browser, path: Path, width: int) -> None:
         assert page.evaluate(STICKING_OUT) == []
 
         assert page.locator("mjx-merror").count() == 0
-        assert page.evaluate("[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container'))"
-                             ".map(e => e.textContent)") == []
+        assert page.evaluate(UNDRAWN) == []
         prose = page.evaluate(PROSE)
         assert not re.findall(r"\\[(\[]|\\[a-zA-Z]{2,}|\$\$|\{(?:glue|numref|cite|eq|ref)[:}]", prose)
         assert "Traceback (most recent call last)" not in page.content()

@@ -1,7 +1,7 @@
 """Sphinx extension: a table that code has computed is numbered as a table.
 
-MyST-NB can give any output of a cell a name and a caption, but then counts it as a figure. Outputs whose name begins
-with `tbl-` become "Table 3.1" here, with `{numref}` and all.
+MyST-NB can give any output of a cell a name and a caption, but then counts it as a figure. Outputs whose name
+begins with `tbl-` become "Table 3.1" here, with `{numref}` and all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _caption(node: nodes.Element) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    as_figure = (lambda writer, node: writer.visit_figure(node), lambda writer, node: writer.depart_figure(node))
+    as_figure = (lambda to, node: to.visit_figure(node), lambda to, node: to.depart_figure(node))
     app.add_enumerable_node(table_figure, "table", _caption, html=as_figure, latex=as_figure, text=as_figure)
     app.add_transform(CountAsTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,6 @@
 """Sphinx extension: a book that needs no network. MathJax from its own folder, and a mark for static hosts.
 
-The package sphinx-mathjax-offline holds all of MathJax 3 (30 MB); the pages need one script and its fonts (1.7 MB).
+The package sphinx-mathjax-offline holds all of MathJax 3; the pages need one script and the fonts, 1.7 MB.
 """
 
 from __future__ import annotations
