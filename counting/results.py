@@ -6,8 +6,11 @@ code rests on, and a SHA-256 over all this and the numbers. It is written under 
 ever reads half a file.
 
 `obtain` is what chapters call: it loads runs that the committed `results/` or this machine's cache hold, and trains
-what they do not. The environment variable COUNTING_RESULTS changes that: "verify" trains again and compares with
-`results/` (`make book`), "record" trains and writes there (`make book ACCEPT=1`).
+and caches what they do not. The environment variable COUNTING_RESULTS changes that:
+
+    verify    train again and compare with `results/`: every bit must agree (`make book`)
+    record    keep in `results/` what is not there yet (`make book ACCEPT=1`)
+    retrain   train everything again and keep it in `results/` (`make results`)
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +42,7 @@ SHARD = 256
 """Runs that are trained and saved at a time, so that an interrupted sweep goes on where it stopped."""
 
 FORMAT = 1
-MODES = ("", "verify", "record")
+MODES = ("", "verify", "record", "retrain")
 
 
 class BrokenResult(ValueError):
@@ -82,7 +85,7 @@ def obtain(
 ) -> Runs:
     """The runs of a sweep: loaded where a file has exactly these, by the present code; else trained and kept.
 
-    name: what the file is called, before the sweep's key. checkpoints: epochs to keep beside the selected ones.
+    name: what the committed file is called; one name, one sweep. checkpoints: epochs to keep beside the selected ones.
     start: as for `training.train`. sample: how many of the runs "verify" trains again (None: all of them).
     Raises BrokenResult for a damaged file, ResultDiffers where "verify" finds other numbers.
     """
@@ -99,7 +102,7 @@ def obtain(
         validation.sha256,
         _digest(*(array.tobytes() for array in initial.parameters.values())),
     )
-    file = f"{name}-{sweep.key}.safetensors"
+    committed, cached = FOLDER / f"{name}.safetensors", cache_folder() / f"{name}-{sweep.key}.safetensors"
 
     def train(chosen: slice) -> Runs:
         return training.train(
@@ -108,38 +111,42 @@ def obtain(
         )  # fmt: skip
 
     if mode == "verify":
-        return _verified(FOLDER / file, sweep, train, sample)
-    for folder in (FOLDER, cache_folder()):
-        if mode != "record" and _is_current(folder / file):
-            return load(folder / file)
-    if len(seeds) > SHARD:
-        shards = [slice(first, first + SHARD) for first in range(0, len(seeds), SHARD)]
-        runs = Runs.concatenate(_shard(cache_folder() / f"{file}.{s.start}", sweep, train, s, mode) for s in shards)
+        return _verified(committed, sweep, train, sample)
+    if mode != "retrain":
+        if _holds(committed, sweep):
+            return load(committed)
+        runs = load(cached) if _holds(cached, sweep) else _in_shards(cached, sweep, train)
     else:
-        runs = train(slice(None))
-    save((FOLDER if mode == "record" else cache_folder()) / file, runs, sweep)
-    for shard in cache_folder().glob(f"{file}.*"):
+        runs = _in_shards(cached.with_suffix(".again"), sweep, train)
+    save(committed if mode else cached, runs, sweep)
+    return runs
+
+
+def _in_shards(path: Path, sweep: Sweep, train: Callable[[slice], Runs]) -> Runs:
+    """Train a sweep, keeping every finished shard beside `path` until all are there."""
+    if len(sweep.seeds) <= SHARD:
+        return train(slice(None))
+    shards = {first: path.with_name(f"{path.name}.{first}") for first in range(0, len(sweep.seeds), SHARD)}
+    for first, shard in shards.items():
+        if not _holds(shard, sweep):
+            save(shard, train(slice(first, first + SHARD)), sweep)
+    runs = Runs.concatenate(load(shard) for shard in shards.values())
+    for shard in shards.values():
         shard.unlink()
     return runs
 
 
-def _shard(path: Path, sweep: Sweep, train, chosen: slice, mode: str) -> Runs:
-    """Part of a sweep, kept in the cache until the whole is saved. "record" goes on with what an earlier one kept."""
-    if _is_current(path):
-        return load(path)
-    runs = train(chosen)
-    save(path, runs, sweep)
-    return runs
-
-
-def _verified(path: Path, sweep: Sweep, train, sample: int | None) -> Runs:
+def _verified(path: Path, sweep: Sweep, train: Callable[[slice], Runs], sample: int | None) -> Runs:
     """The committed runs, after training all or the first `sample` of them again to the same bits."""
-    runs = load(path) if path.exists() else None
-    chosen = slice(sample)
-    again = train(chosen)
-    if runs is None or _digest_of(_subset(runs, chosen)) != _digest_of(again):
-        found = "is not there" if runs is None else "has other numbers than training gives now"
-        raise ResultDiffers(f"{path} {found}; if the new ones are meant, run `make book ACCEPT=1` and commit them")
+    fault = None
+    if not _holds(path, sweep):
+        fault = "is not there, or holds another sweep, or was trained by other code"
+    else:
+        runs = load(path)
+        if _digest_of(_subset(runs, slice(sample))) != _digest_of(train(slice(sample))):
+            fault = "holds other numbers than training gives now"
+    if fault:
+        raise ResultDiffers(f"{path} {fault}; if it should be so, run `make book ACCEPT=1` and commit what it writes")
     return runs
 
 
@@ -203,9 +210,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counting" / "results"
 
 
-def _is_current(path: Path) -> bool:
-    """A whole file by the present code. A damaged one is an error, not an absence."""
-    return path.exists() and manifest(path)["code"] == code_sha256()
+def _holds(path: Path, sweep: Sweep) -> bool:
+    """Is this a file of the sweep by the present code? A damaged one is an error, not an absence."""
+    if not path.exists():
+        return False
+    found = manifest(path)
+    return found["code"] == code_sha256() and found["sweep"] == json.loads(_json(sweep.__dict__))
 
 
 def _read(path: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
