@@ -1,0 +1,69 @@
+"""What several files of tests share: words, networks and trained runs, all small and all from fixed seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+
+from counting import cells, dyck, regimens, training
+from counting.cells import Networks
+from counting.dyck import Words
+
+# The same examples on every run and machine: a test that fails fails for everyone. No deadline, kernels compile.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Tensors this small only lose by more, and pytest's workers take every core already."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=cells.CELLS)
+def cell(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def train_words() -> Words:
+    return dyck.pcfg(150, (2, 50), seed=11)
+
+
+@pytest.fixture(scope="session")
+def validation_words() -> Words:
+    return dyck.pcfg(25, (2, 80), seed=12)
+
+
+@pytest.fixture(scope="session")
+def test_words() -> Words:
+    """Words of 2 symbols up to several chunks of 32, in no order of length, deep ones and ones with many returns."""
+    strings = [
+        *dyck.pcfg(60, (2, 50), seed=13).strings(),
+        *dyck.pcfg(30, (52, 100), seed=13).strings(),
+        *dyck.pcfg(3, (500, 500), seed=13).strings(),
+        *dyck.with_returns(5, 64, 16, seed=13).strings(),
+        *dyck.zigzag(length=160, peak=80).strings(),
+        *dyck.zigzag(length=96, peak=1).strings(),
+        "()",
+        "(" * 16 + ")" * 16,
+        "(" * 17 + ")" * 17,
+    ]
+    return Words.from_strings(strings[::2] + strings[1::2])
+
+
+@pytest.fixture(scope="session")
+def trained_networks(train_words: Words, validation_words: Words) -> dict[str, Networks]:
+    """100 trained networks of each cell, from good to useless, behind 100 untrained ones."""
+    networks = {}
+    for cell in cells.CELLS:
+        regimen = regimens.PAPER[cell].but(epochs=6, learning_rate=0.02)
+        runs = training.train(regimen, train_words, validation_words, range(100), progress=False)
+        networks[cell] = Networks.concatenate([runs.checkpoints[0], runs.networks])
+    return networks

@@ -1,0 +1,84 @@
+"""What the engine is held to, in plain PyTorch, where `counting.reference` itself does not go: gradients, gate gain
+and leak, whole sets of words at once. And the engine's gradient, through the kernel that training calls."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from counting import cells, engine, reference
+from counting.cells import Networks
+from counting.dyck import PADDING, Words
+from counting.engine.lanes import LANES
+from counting.engine.packed import PARAMETERS, pack_blocks, pack_words, unpack_block
+
+
+def flat(parameters: dict[str, np.ndarray]) -> np.ndarray:
+    """Parameters or gradients of some runs as one matrix (runs, numbers)."""
+    return np.concatenate([a.reshape(len(a), -1) for a in (parameters[name] for name in PARAMETERS)], axis=1)
+
+
+def _leaky(parameters: dict[str, torch.Tensor], symbols: torch.Tensor, leak: float) -> torch.Tensor:
+    """Logits of the ReLU cell whose negative pre-activations are multiplied by `leak`."""
+    h, states = symbols.new_zeros(1), []
+    for x in symbols:
+        z = parameters["rnn.weight_ih_l0"] @ x + parameters["rnn.bias_ih_l0"]
+        z = z + parameters["rnn.weight_hh_l0"] @ h + parameters["rnn.bias_hh_l0"]
+        h = nn.functional.leaky_relu(z, leak)
+        states.append(h)
+    return torch.stack(states) @ parameters["output.weight"].T + parameters["output.bias"]
+
+
+def word_gradient(net: Networks, word: Words, gain: float = 1.0, leak: float = 0.0) -> tuple[float, np.ndarray]:
+    """Loss of one network on one word and its gradient, (numbers,), by autograd in the network's dtype."""
+    module = net.to_torch(0)
+    leaves = dict(module.named_parameters())
+    acting = {name: p if name.startswith("output.") else gain * p for name, p in leaves.items()}
+    symbols = reference.one_hot(word).to(leaves["output.bias"].dtype)
+    logits = _leaky(acting, symbols, leak) if leak else torch.func.functional_call(module, acting, (symbols,))
+    target = torch.from_numpy(word.targets[0]).to(symbols.dtype)
+    loss = nn.functional.mse_loss(torch.sigmoid(logits), target)
+    gradients = torch.autograd.grad(loss, list(leaves.values()))
+    by_name = {name.removeprefix("rnn."): g.numpy()[None] for name, g in zip(leaves, gradients, strict=True)}
+    return loss.item(), flat(by_name)[0]
+
+
+def engine_gradient(
+    nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0, clip: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Loss (runs,) and gradient (runs, numbers) of up to 64 networks, run r on word r: one step of an epoch."""
+    (block,) = pack_blocks(nets.parameters)
+    order = np.zeros((LANES, 1), np.int32)
+    order[: len(nets), 0] = np.arange(len(nets))
+    loss, gradient = engine.train.train_epoch(
+        cells.CELLS.index(nets.cell),
+        block,
+        np.zeros_like(block),
+        np.zeros_like(block),
+        np.ones(2),
+        pack_words(words.tokens, words.depth, words.lengths),
+        order,
+        0.01,
+        gain,
+        leak,
+        clip,
+    )
+    return loss[: len(nets)], flat(unpack_block(gradient, cells.gates(nets.cell)))[: len(nets)]
+
+
+@torch.no_grad()
+def logits(nets: Networks, words: Words) -> np.ndarray:
+    """PyTorch's logits of every run at every step, (runs, n, longest, 2); NaN beyond the end of a word."""
+    tokens = torch.from_numpy(words.tokens.astype(np.int64)).clamp(min=0)
+    symbols = nn.functional.one_hot(tokens, 2).to(torch.from_numpy(nets.parameters["output.bias"]).dtype)
+    outputs = np.stack([nets.to_torch(run)(symbols).numpy() for run in range(len(nets))])
+    outputs[:, words.tokens == PADDING] = np.nan
+    return outputs
+
+
+def first_wrong(outputs: np.ndarray, words: Words) -> np.ndarray:
+    """First failure (runs, n) from logits as `logits` gives them."""
+    wrong = ((outputs >= 0) != (words.targets == 1)) | np.isnan(outputs)
+    wrong = wrong.any(axis=-1) & (words.tokens != PADDING)
+    return np.where(wrong.any(axis=-1), wrong.argmax(axis=-1), words.lengths)
