@@ -6,8 +6,14 @@ from counting import dyck, results
 from counting.regimens import PAPER, Regimen
 from counting.training import Runs
 
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+"""The learning rates that are compared: steps of about three, around the paper's 0.01 and 0.001."""
+
 SEEDS_APART = 1_000_000
 """Seeds of two sweeps of different `seed` are this far apart, so they share no run."""
+
+CHECKED = 16
+"""Runs of a sweep that "verify" trains again where a chapter only uses it; the chapter it belongs to checks all."""
 
 
 def seeds(runs: int, seed: int = 0) -> range:
@@ -21,7 +27,21 @@ def run(name: str, regimen: Regimen, runs: int, seed: int = 0, **options: object
     return results.obtain(name, regimen, splits["train"], splits["validation"], seeds(runs, seed), **options)
 
 
-def paper(cell: str, runs: int = 100, epochs: int = 30, seed: int = 0) -> Runs:
-    """The paper's regimen for a cell, every epoch kept."""
+def paper(
+    cell: str, runs: int = 100, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED
+) -> Runs:
+    """The paper's regimen for a cell, every epoch kept. sample: as for `results.obtain`."""
     regimen = PAPER[cell].but(epochs=epochs)
-    return run(f"paper-{cell}", regimen, runs, seed, checkpoints=range(epochs + 1))
+    return run(f"paper-{cell}", regimen, runs, seed, checkpoints=range(epochs + 1), sample=sample)
+
+
+def rates(
+    cell: str, runs: int = 50, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED
+) -> dict[float, Runs]:
+    """The paper's regimen at each of `RATES` but the paper's own, which `paper` has: rate -> runs, rising.
+
+    Run r starts from the same network at every rate and reads the same words in the same order.
+    """
+    others = [rate for rate in RATES if rate != PAPER[cell].learning_rate]
+    regimens = {rate: PAPER[cell].but(learning_rate=rate, epochs=epochs) for rate in others}
+    return {rate: run(f"rate-{cell}-{rate}", r, runs, seed, sample=sample) for rate, r in regimens.items()}

@@ -1,0 +1,121 @@
+"""Intervals and regressions for numbers that rest on a few hundred runs. Always 95 %; always the same seed.
+
+What is resampled is the run: several models of one run (its epochs, or its answers to many words) are not
+independent, so a run is drawn with all that belongs to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+LEVEL = 0.95
+RESAMPLES = 4_999
+
+Interval = tuple[float, float]
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """Wilson's score interval for a share. Raises ValueError unless 0 ≤ successes ≤ n and n ≥ 1."""
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"successes must be from 0 to n, and n at least 1; got {successes} of {n}")
+    found = stats.binomtest(int(successes), int(n)).proportion_ci(LEVEL, method="wilson")
+    return found.low, found.high
+
+
+def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed: int = 0) -> Interval:
+    """Percentile bootstrap interval of anything computed from a choice of runs.
+
+    statistic: indices of runs, int (..., runs) -> its value for each choice, (...). A value that is not a number
+    for a choice (the correlation of equal numbers) is left out. Raises ValueError for fewer than 2 runs.
+    """
+    if runs < 2:
+        raise ValueError(f"an interval over runs needs at least 2 of them, got {runs}")
+    choices = np.random.Generator(np.random.PCG64(seed)).integers(runs, size=(RESAMPLES, runs))
+    values = statistic(choices)
+    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
+    """Percentile bootstrap interval of the mean of one value a run."""
+    values = np.asarray(values, dtype=np.float64)
+    return over_runs(lambda chosen: values[chosen].mean(axis=-1), len(values), seed)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A straight line through models; see `regress`."""
+
+    n: int
+    """Models with finite values."""
+    r: float
+    p: float
+    """Of r = 0 if all models were independent, which models of one run are not."""
+    slope: float
+    intercept: float
+    r_interval: Interval
+    slope_interval: Interval
+
+    @property
+    def r_squared(self) -> float:
+        return self.r**2
+
+
+def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
+    """Least squares of y on x, intervals by the percentile bootstrap over runs.
+
+    x, y: (runs, models of each run). Models with a value that is not finite are left out. Raises ValueError where
+    shapes differ or fewer than 3 models are left.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if x.ndim != 2 or x.shape != y.shape:
+        raise ValueError(f"x and y must both be (runs, models of each run); got {x.shape} and {y.shape}")
+    fine = np.isfinite(x) & np.isfinite(y)
+    if fine.sum() < 3:
+        raise ValueError(f"a regression needs at least 3 models with finite values, got {fine.sum()}")
+    line = stats.linregress(x[fine], y[fine])
+    sums = _sums(x, y, fine)
+    return Regression(
+        int(fine.sum()),
+        line.rvalue,
+        line.pvalue,
+        line.slope,
+        line.intercept,
+        over_runs(lambda chosen: _correlation_and_slope(sums[chosen].sum(axis=-2))[0], len(x), seed),
+        over_runs(lambda chosen: _correlation_and_slope(sums[chosen].sum(axis=-2))[1], len(x), seed),
+    )
+
+
+def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int, seed: int = 0) -> NDArray[np.float64]:
+    """Correlations that studies of `size` runs would have found: (RESAMPLES,), runs drawn without replacement.
+
+    x, y: as for `regress`. Raises ValueError unless 1 ≤ size ≤ runs.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if not 1 <= size <= len(x):
+        raise ValueError(f"size must be from 1 to the {len(x)} runs there are, got {size}")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chosen = rng.random((RESAMPLES, len(x))).argsort(axis=1)[:, :size]
+    sums = _sums(x, y, np.isfinite(x) & np.isfinite(y))
+    return _correlation_and_slope(sums[chosen].sum(axis=1))[0]
+
+
+def _sums(x: NDArray, y: NDArray, fine: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Each run's n, Σx, Σy, Σx², Σy², Σxy, about the overall means so that little cancels: (runs, 6)."""
+    x = np.where(fine, x - x[fine].mean(), 0.0)
+    y = np.where(fine, y - y[fine].mean(), 0.0)
+    return np.stack([fine * 1.0, x, y, x * x, y * y, x * y]).sum(axis=2).T
+
+
+def _correlation_and_slope(sums: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+    """From sums over models, (..., 6): NaN where x or y does not vary."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    var_x, var_y, cov = (n * xx - x * x, n * yy - y * y, n * xy - x * y)
+    flat_x, flat_y = var_x <= 1e-12 * n * xx, var_y <= 1e-12 * n * yy
+    var_x, var_y = np.where(flat_x, np.nan, var_x), np.where(flat_y, np.nan, var_y)
+    return cov / np.sqrt(var_x * var_y), cov / var_x
