@@ -27,7 +27,7 @@ class UnknownCell(ValueError):
 
 def gates(cell: str) -> int:
     """Number of gates of a cell. Raises UnknownCell."""
-    if cell not in GATES:
+    if cell not in CELLS:
         raise UnknownCell(f"unknown cell {cell!r}: the cells are {', '.join(map(repr, CELLS))}")
     return GATES[cell]
 
@@ -106,7 +106,7 @@ class Networks:
     def finite(self) -> np.ndarray:
         """bool (runs,): no parameter is NaN or infinite."""
         return np.all(
-            [np.isfinite(array).reshape(len(self), -1).all(axis=1) for array in self.parameters.values()], axis=0
+            [np.isfinite(a).all(axis=tuple(range(1, a.ndim))) for a in self.parameters.values()], axis=0
         )
 
     def astype(self, dtype: str | np.dtype) -> Networks:
@@ -172,7 +172,7 @@ def exact(cell: str, step: float = 1.0) -> Networks:
     "relu": h = step · depth, read out at half a step; exact as long as step · depth is. "lstm": every gate
     saturated to exactly 1 in floating point, c = depth; `step` must be 1. No GRU counts: ValueError.
     """
-    if cell == "relu":
+    if cell == "relu" and 1e-30 <= step <= 1e30:
         return _stack(
             cell,
             weight_ih_l0=[[step, -step]],
@@ -197,6 +197,8 @@ def exact(cell: str, step: float = 1.0) -> Networks:
     gates(cell)
     if cell == "lstm":
         raise ValueError(f"the exact LSTM counts in steps of 1, not {step}: its increment i · g is at most 1")
+    if cell == "relu":
+        raise ValueError(f"step must be from 1e-30 to 1e30, so that float32 holds it and 1 / step; got {step}")
     raise ValueError("no GRU counts: its state stays between −1 and 1, so it tells only finitely many depths apart")
 
 

@@ -69,9 +69,11 @@ class Trace:
 
 
 def trace(nets: Networks, word: Words) -> Trace:
-    """What every run does along a single word."""
+    """What every run does along a single word. Raises ValueError for more or fewer words, and for no runs."""
     if len(word) != 1:
         raise ValueError(f"a trace follows one word, got {len(word)}: choose one, as in words[3]")
+    if not len(nets):
+        raise ValueError("a trace needs at least one network, got an empty stack")
     rows = {"lstm": "ifgo", "gru": "rzn", "relu": ""}[nets.cell]
     parts = []
     for block, runs in _blocks(nets):
@@ -79,32 +81,36 @@ def trace(nets: Networks, word: Words) -> Trace:
             cells.CELLS.index(nets.cell), block, word.tokens[0], int(word.lengths[0])
         )
         gates = tape[:, engine.layout.CELL_ROWS :][:, : len(rows)]
-        parts.append([np.moveaxis(array, -1, 0)[:runs] for array in (state, logits, gates)])
+        parts.append([np.moveaxis(array, -1, 0)[: runs.stop - runs.start] for array in (state, logits, gates)])
     state, logits, gates = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Trace(state[:, :, 0], state[:, :, 1], logits, {name: gates[:, :, k] for k, name in enumerate(rows)})
 
 
-def _blocks(nets: Networks) -> Iterator[tuple[np.ndarray, int]]:
-    """Each block of parameters, and how many runs it holds."""
+def _blocks(nets: Networks) -> Iterator[tuple[np.ndarray, slice]]:
+    """Each block of parameters, and the runs that it holds."""
     for number, block in enumerate(pack_blocks(nets.parameters)):
-        yield block, min(LANES, len(nets) - number * LANES)
+        yield block, slice(number * LANES, min((number + 1) * LANES, len(nets)))
 
 
 def _decide(nets: Networks, words: Words, whole: bool) -> tuple[np.ndarray, np.ndarray]:
-    """First failures and right returns, both int64 (runs, n). Threads take blocks of runs, or halves of the words."""
+    """First failures and right returns, both int64 (runs, n). Threads take blocks of runs, or parts of the words.
+
+    Raises ValueError for a set of no words.
+    """
+    if not len(words):
+        raise ValueError("need at least one word, got an empty set")
     cell = cells.CELLS.index(nets.cell)
     threads = len(os.sched_getaffinity(0))
     pieces = [piece for piece in np.array_split(np.arange(len(words)), threads) if len(piece)]
+    failures, returned = np.empty((2, len(nets), len(words)), np.int64)
 
-    def decide(block: np.ndarray, piece: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return engine.read.decide(cell, block, words.tokens[piece], words.lengths[piece], whole)
+    def decide(block: np.ndarray, runs: slice, piece: np.ndarray) -> None:
+        both = engine.read.decide(cell, block, words.tokens[piece], words.lengths[piece], whole)
+        for table, part in zip((failures, returned), both, strict=True):
+            table[runs, piece] = part[: runs.stop - runs.start]
 
     with ThreadPoolExecutor(threads) as pool:
-        parts = [
-            ([pool.submit(decide, block, piece) for piece in pieces], runs) for block, runs in _blocks(nets)
-        ]
-        done = [
-            [np.concatenate([future.result()[k] for future in futures], axis=1)[:runs] for k in (0, 1)]
-            for futures, runs in parts
-        ]
-    return tuple(np.concatenate(arrays) for arrays in zip(*done, strict=True))
+        futures = [pool.submit(decide, block, runs, piece) for block, runs in _blocks(nets) for piece in pieces]
+        for future in futures:
+            future.result()
+    return failures, returned

@@ -33,9 +33,12 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for name in ("start", "end"):
-            check(0 <= getattr(self, name) < float("inf"), f"a schedule's {name}", getattr(self, name), "finite, ≥ 0")
+            value = getattr(self, name)
+            check(is_number(value) and 0 <= value < float("inf"), f"a schedule's {name}", value, "finite, ≥ 0")
         check(self.start > 0 or self.end == 0, "a schedule's start", self.start, "positive, unless its end is 0 too")
-        check(1 <= self.first < self.last, "a schedule's first and last", (self.first, self.last), "1 ≤ first < last")
+        epochs = (self.first, self.last)
+        fine = all(map(is_whole, epochs)) and 1 <= self.first < self.last
+        check(fine, "a schedule's first and last", epochs, "epochs, 1 ≤ first < last")
 
     def at(self, epoch: int) -> float:
         """The value in an epoch. Computed in decimal arithmetic: libm's pow differs between machines."""

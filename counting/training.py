@@ -116,8 +116,12 @@ def train(
     checkpoints: the epochs to keep, 0 for the initialization; None keeps all.
     start: where to start from, one network a seed, instead of PyTorch's initialization by seed.
     threads: blocks of runs trained at a time; None takes every core.
-    Raises ValueError for seeds, epochs or a start that make no sense, and `Interrupted` after Ctrl-C.
+    Raises ValueError for seeds, epochs, words or a start that make no sense, and `Interrupted` after Ctrl-C.
     """
+    if not len(words) or not len(validation):
+        raise ValueError(
+            f"training and validation need at least one word each; got {len(words)} and {len(validation)}"
+        )
     seeds = cells.checked_seeds(seeds)
     kept = _checked_epochs(checkpoints, regimen.epochs)
     networks = _checked_start(start, regimen, seeds) if start is not None else initial_networks(regimen, seeds)
@@ -131,9 +135,11 @@ def train(
         own = seeds[number * LANES : (number + 1) * LANES]
         return _train_block(regimen, packed, validation, own, blocks[number], kept, stop, bar)
 
+    futures = []
     with bar, ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        futures = [pool.submit(run_block, number) for number in range(len(blocks))]
         try:
+            for number in range(len(blocks)):
+                futures.append(pool.submit(run_block, number))
             parts = [future.result() for future in futures]
         except BaseException as error:
             stop.set()
@@ -207,7 +213,8 @@ def _train_block(
             )
             losses[0, :, epoch] = loss[: len(seeds)]
             bar.update(len(seeds))
-        mean, last = engine.read.losses(cell, block, validation.tokens, validation.lengths, gain, leak)
+        # Without the leak: these are the losses of the networks that are kept.
+        mean, last = engine.read.losses(cell, block, validation.tokens, validation.lengths, gain, 0.0)
         losses[1:, :, epoch] = mean[: len(seeds)], last[: len(seeds)]
         parameters = unpack_block(block, cells.gates(regimen.cell))
         stages.append(folded(Networks(regimen.cell, parameters)[: len(seeds)], gain))

@@ -39,7 +39,8 @@ def pack_words(tokens: np.ndarray, depth: np.ndarray, lengths: np.ndarray) -> Pa
 
 def _columns(parameters: dict[str, np.ndarray]) -> np.ndarray:
     runs = len(parameters["output.bias"])
-    return np.concatenate([parameters[name].reshape(runs, -1) for name in PARAMETERS], axis=1)
+    flat = [parameters[name] for name in PARAMETERS]
+    return np.concatenate([array.reshape(runs, array[:1].size) for array in flat], axis=1)
 
 
 def pack_blocks(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
