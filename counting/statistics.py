@@ -30,8 +30,8 @@ def wilson(successes: int, n: int) -> Interval:
 def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed: int = 0) -> Interval:
     """Percentile bootstrap interval of anything computed from a choice of runs.
 
-    statistic: indices of runs, int (..., runs) -> its value for each choice, (...). A value that is not a number
-    for a choice (the correlation of equal numbers) is left out. Raises ValueError for fewer than 2 runs.
+    statistic: indices of runs, int (..., runs) -> its value for each choice, (...). A value that is not a
+    number (the correlation of equal numbers) is left out. Raises ValueError for fewer than 2 runs.
     """
     if runs < 2:
         raise ValueError(f"an interval over runs needs at least 2 of them, got {runs}")
@@ -69,8 +69,8 @@ class Regression:
 def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
     """Least squares of y on x, intervals by the percentile bootstrap over runs.
 
-    x, y: (runs, models of each run). Models with a value that is not finite are left out. Raises ValueError where
-    shapes differ or fewer than 3 models are left.
+    x, y: (runs, models of each run). Models with a value that is not finite are left out. Raises ValueError
+    where shapes differ or fewer than 3 models are left.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim != 2 or x.shape != y.shape:
@@ -92,7 +92,7 @@ def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
 
 
 def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int, seed: int = 0) -> NDArray[np.float64]:
-    """Correlations that studies of `size` runs would have found: (RESAMPLES,), runs drawn without replacement.
+    """Correlations that studies of `size` runs would have found: (RESAMPLES,), drawn without replacement.
 
     x, y: as for `regress`. Raises ValueError unless 1 ≤ size ≤ runs.
     """

@@ -1,4 +1,4 @@
-"""The sweeps that the book shares between chapters, by name: which regimen, seeds and words each consists of."""
+"""The sweeps that chapters share, by name: which regimen, seeds and words each consists of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEEDS_APART = 1_000_000
 """Seeds of two sweeps of different `seed` are this far apart, so they share no run."""
 
 CHECKED = 16
-"""Runs of a sweep that "verify" trains again where a chapter only uses it; the chapter it belongs to checks all."""
+"""Runs that "verify" trains again where a chapter only uses a sweep; the chapter it belongs to checks all."""
 
 
 def seeds(runs: int, seed: int = 0) -> range:

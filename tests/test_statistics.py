@@ -91,7 +91,8 @@ class TestCorrelationsOfDraws:
 
     def test_small_studies_scatter_more(self) -> None:
         x, y = sample(8, 2, 50, 3)
-        assert statistics.correlations_of_draws(x, y, 5).std() > statistics.correlations_of_draws(x, y, 40).std()
+        few, many = (statistics.correlations_of_draws(x, y, size) for size in (5, 40))
+        assert few.std() > many.std()
 
     def test_more_runs_than_there_are_is_refused(self) -> None:
         with pytest.raises(ValueError, match="from 1 to the 4 runs"):
