@@ -63,7 +63,7 @@ def trained_networks(train_words: Words, validation_words: Words) -> dict[str, N
     """100 trained networks of each cell, from good to useless, behind 100 untrained ones."""
     networks = {}
     for cell in cells.CELLS:
-        regimen = regimens.PAPER[cell].but(epochs=6, learning_rate=0.02)
+        regimen = regimens.PAPER[cell].but(epochs=40, learning_rate=0.02)
         runs = training.train(regimen, train_words, validation_words, range(100), progress=False)
         networks[cell] = Networks.concatenate([runs.checkpoints[0], runs.networks])
     return networks
