@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from counting import dyck, results
-from counting.regimens import PAPER, Regimen
+from counting.regimens import COUNTING, PAPER, Regimen
 from counting.training import Runs
 
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
@@ -45,3 +45,8 @@ def rates(
     others = [rate for rate in RATES if rate != PAPER[cell].learning_rate]
     regimens = {rate: PAPER[cell].but(learning_rate=rate, epochs=epochs) for rate in others}
     return {rate: run(f"rate-{cell}-{rate}", r, runs, seed, sample=sample) for rate, r in regimens.items()}
+
+
+def counting(cell: str, name: str, runs: int, seed: int, changes: dict[str, object], **options: object) -> Runs:
+    """The regimen that learns to count, with `changes` to its fields. name: what sets this sweep apart from others."""
+    return run(f"counting-{cell}-{name}", COUNTING[cell].but(**changes), runs, seed, **{"sample": CHECKED} | options)

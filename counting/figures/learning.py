@@ -1,0 +1,125 @@
+"""Figures of the chapter on learning to count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from counting.figures import style
+from counting.training import MEASURES, Runs
+
+
+def shares(table: pd.DataFrame, cell: str) -> Figure:
+    """Shares with intervals, one row each, from top to bottom. table: columns share, low, high; index: labels."""
+    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table))
+    rows = np.arange(len(table))[::-1]
+    error = np.abs(table[["low", "high"]].T.to_numpy() - table["share"].to_numpy())
+    ax.errorbar(
+        table["share"], rows, xerr=error, fmt=style.MARKERS[cell], color=style.COLORS[cell], capsize=3, linewidth=1
+    )
+    ax.set_yticks(rows, table.index)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel("share of networks proved right")
+    ax.grid(axis="x", color="0.9")
+    return figure
+
+
+def _band(ax: Axes, epochs: Sequence[int], values: np.ndarray, label: str, **look: object) -> None:
+    """Median line and the range from the 5th to the 95th percentile over runs. values: (runs, epochs)."""
+    low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95], axis=0)
+    ax.plot(epochs, middle, label=label, **look)
+    ax.fill_between(epochs, low, high, color=look["color"], alpha=0.15, linewidth=0)
+
+
+def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) -> Figure:
+    """Validation loss (left) and distance from saturation (right) by epoch, one line a regimen.
+
+    distances: (runs, epochs + 1), how far the least saturated gate is from its limit.
+    """
+    figure, (left, right) = style.axes(2)
+    looks = [
+        {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
+        {"color": style.COLORS["lstm"], "linestyle": style.LINES["lstm"]},
+    ]
+    for (label, sweep), look in zip(runs.items(), looks, strict=True):
+        loss = sweep.losses[MEASURES.index("validation_loss")]
+        epochs = np.arange(loss.shape[1])
+        _band(left, epochs, np.maximum(loss, 1e-17), label, **look)
+        _band(right, epochs, np.maximum(distances[label], 1e-9), label, **look)
+    for ax, name in ((left, "validation loss"), (right, "largest distance of a gate from its limit")):
+        ax.set_yscale("log")
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(name)
+    right.legend()
+    return figure
+
+
+def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Distance of u from 1 (left) and of B / A from −1 (right) by epoch. distances: label -> two (runs, epochs + 1)."""
+    figure, axes = style.axes(2, sharey=True)
+    looks = [
+        {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
+        {"color": style.COLORS["relu"], "linestyle": style.LINES["relu"]},
+        {"color": style.EXACT, "linestyle": "-"},
+    ]
+    for (label, pair), look in zip(distances.items(), looks, strict=False):
+        for ax, values in zip(axes, pair, strict=True):
+            _band(ax, np.arange(values.shape[1]), np.maximum(values, 1e-16), label, **look)
+    for ax, name in zip(axes, ("|u − 1|", "|B / A + 1|"), strict=True):
+        ax.set_yscale("log")
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(name)
+    axes[0].legend()
+    return figure
+
+
+def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Share proved against one changed quantity a panel. tables: axis label -> columns cell, x, share, low, high."""
+    figure, axes = style.axes(2, rows=-(-len(tables) // 2), height=2.8, sharey=True)
+    for ax, (label, table) in zip(axes, tables.items(), strict=False):
+        for cell, rows in table.groupby("cell"):
+            ax.errorbar(
+                rows["x"],
+                rows["share"],
+                yerr=np.abs(rows[["low", "high"]].T.to_numpy() - rows["share"].to_numpy()),
+                color=style.COLORS[cell],
+                marker=style.MARKERS[cell],
+                linestyle=style.LINES[cell],
+                capsize=3,
+                label=style.CELL_NAMES[cell],
+            )
+        if table["x"].max() > 20 * table["x"].min():
+            ax.set_xscale("log")
+        ax.set_xlabel(label)
+        ax.set_ylabel("share proved")
+        ax.set_ylim(-0.03, 1.03)
+    axes[0].legend(loc="lower right")
+    for ax in axes[len(tables) :]:
+        ax.set_visible(False)
+    return figure
+
+
+def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
+    """Share proved, untouched by further training: by gate gain (LSTM) and by the rounding step's bound (ReLU)."""
+    figure, axes = style.axes(2, sharey=True)
+    for ax, cell, table, label in (
+        (axes[0], "lstm", gains, "gain on all gates, after training"),
+        (axes[1], "relu", bounds, "bound of the rounding step"),
+    ):
+        ax.fill_between(table.index, table["low"], table["high"], color=style.COLORS[cell], alpha=0.15, linewidth=0)
+        ax.plot(
+            table.index, table["share"], color=style.COLORS[cell], marker=style.MARKERS[cell],
+            linestyle=style.LINES[cell], label=f"{style.CELL_NAMES[cell]}, proved",
+        )  # fmt: skip
+        if "validated" in table:
+            ax.axhline(table["validated"].iloc[0], color=style.BASELINE, linestyle=":", label="right on validation words")
+        ax.set_xscale("log")
+        ax.set_xlabel(label)
+        ax.set_ylim(-0.03, 1.03)
+        ax.legend(loc="center left" if cell == "relu" else "lower right")
+    axes[0].set_ylabel("share of networks")
+    return figure
