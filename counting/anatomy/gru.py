@@ -78,8 +78,8 @@ def limit(nets: Networks, symbol: int, start: np.ndarray | float = 0.0) -> np.nd
 def depths_told_apart(nets: Networks, most: int = 2**20) -> np.ndarray:
     """How many different states `(^n` has, n = 0, 1, …, in the network's own arithmetic: int64 (runs,).
 
-    If there are n, then `(^n` has the bits of some shallower `(^m`, and no read-out counts to n. −1 where more
-    than `most` symbols would be needed to tell.
+    If there are n, then `(^n` has the bits of some shallower `(^m`, and no read-out counts to n. −1 where
+    more than `most` symbols would be needed to tell.
     """
     _checked(nets)
     parts = []
@@ -93,6 +93,20 @@ def deepest_count(nets: Networks, most: int = 100) -> np.ndarray:
     words = Words.from_strings("(" * m + ")" * m for m in range(1, most + 1))
     right = evaluation.first_failure(nets, words) == words.lengths
     return np.where(right.all(axis=1), most, right.argmin(axis=1))
+
+
+def closings_to_empty(nets: Networks, most: int = 1_000) -> np.ndarray:
+    """How many `)` after endlessly many `(` make the read-out say that none is left: int64 (runs,).
+
+    A count from any depth beyond this is lost before the word ends. −1 where `most` are not enough.
+    """
+    weight, bias = (nets.parameters[f"output.{name}"].astype(np.float64) for name in ("weight", "bias"))
+    state, found = limit(nets, OPEN)[:, None], np.full(len(nets), -1)
+    for n in range(1, most + 1):
+        state = apply(nets, CLOSE, state)
+        empty = weight[:, 1, 0] * state[:, 0] + bias[:, 1] < 0
+        found[(found < 0) & empty] = n
+    return found
 
 
 def proof_of_failure(n: int) -> Words:
@@ -147,8 +161,8 @@ def ruler(nets: Networks, deepest: int) -> Ruler:
 def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     """First failure, from the first-order drift of the count against the threshold: float64 (runs, n).
 
-    The error of the count is the sum of what each `)` missed, at the depth where a counter would have read it.
-    Left out is that a count in error is read at another depth: `with_feedback` has it.
+    The error of the count is the sum of what each `)` missed, at the depth where a counter would read it. Left
+    out is that a count in error is read at another depth: `with_feedback` has it.
     """
     measure = ruler(nets, int(words.depth.max()))
     missed = 1 - measure.step[:, measure.at(0) :: POINTS]

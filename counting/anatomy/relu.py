@@ -91,9 +91,9 @@ def first_order_state(nets: Networks, words: Words) -> np.ndarray:
 def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     """First failure, from the first-order drift against the read-out's threshold: float64 (runs, n).
 
-    The word enters through its depth, its number of `)` and its area so far; no symbol is read by the network.
-    Left out are what the drift does to the drift, which matters once |u − 1| · length is near 1, and rounding. A
-    dead run's answer never changes, and is predicted exactly. Other kinds have no count to drift from: NaN.
+    The word enters through its depth, its number of `)` and its area so far; the network reads no symbol. Left
+    out are what the drift does to the drift, which matters once |u − 1| · length is near 1, and rounding. A dead
+    run's answer never changes, and is predicted exactly. Other kinds have no count to drift from: NaN.
     """
     kinds, (weight, bias) = kind(nets), _readout(nets)
     predicted = np.full((len(nets), len(words)), np.nan)
@@ -108,13 +108,13 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
 
 
 def compensation(words: Words) -> float:
-    """D / K over whole words: by how much the ratio must be below −1 for each unit of u − 1, for both drifts to
+    """D / K over whole words: how far below −1 the ratio must be for each unit of u − 1, for both drifts to
     cancel at the end of an average one of these words."""
     return float(words.depth.sum() / (words.tokens == CLOSE).sum())
 
 
 def counters(u: np.ndarray, ratio: np.ndarray, gain: np.ndarray, threshold: np.ndarray = 0.5) -> Networks:
-    """Cells of step A = 1 and these u and B / A: one stack in float64; arguments broadcast, then are flattened.
+    """Cells of step A = 1 and these u and B / A: a stack in float64; arguments broadcast, then are flattened.
 
     gain: slope of the read-out, per step. threshold: the state, in steps, from which it says yes to `)`. The
     other output says yes to `(` with a logit of 40, so that its loss is out of sight.

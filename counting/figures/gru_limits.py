@@ -1,0 +1,92 @@
+"""Figures of the chapter on the GRU's limits: its maps, repeated brackets, how large a bracket is."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, axes
+
+_OPEN, _CLOSE = COLORS["gru"], COLORS["lstm"]
+
+
+def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.ndarray, chosen: int) -> Figure:
+    """The maps of both symbols, all runs thin and one in full, with the path of `(^5 )^5` in it.
+
+    h: states (k,), turned so that `(` raises them. opened, closed: (runs, k). threshold: (runs,).
+    """
+    figure, panels = axes(columns=2, height=3.4, sharex=True, sharey=True)
+    drawn = ((panels[0], opened, _OPEN, "-", "after ("), (panels[1], closed, _CLOSE, LINES["gru"], "after )"))
+    for ax, after, color, line, name in drawn:
+        ax.plot(h, after.T, color=color, alpha=0.07, linewidth=0.7)
+        ax.plot(h, after[chosen], color=color, linestyle=line, linewidth=2, label=f"state {name}")
+        ax.plot(h, h, color=BASELINE, linewidth=1, label="unmoved")
+        ax.set(xlabel="state before")
+        fixed = np.flatnonzero(np.diff(np.sign(after[chosen] - h)) != 0)
+        ax.plot(h[fixed], after[chosen][fixed], marker="o", color=EXACT, linestyle="", label="fixed point")
+        ax.axhline(threshold[chosen], color=FAILURE, linestyle=":", label="“)” allowed above")
+        ax.legend(loc="upper left", fontsize=8)
+    panels[0].set(ylabel="state after")
+    x = 0.0
+    for ax, after in ((panels[0], opened), (panels[1], closed)):
+        for _ in range(5):
+            y = np.interp(x, h, after[chosen])
+            ax.plot([x, x, y], [x, y, y], color=EXACT, linewidth=0.7)
+            x = y
+    return figure
+
+
+def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, trained: int) -> Figure:
+    """Left: how far `(^n` is from its fixed point. Right: how many depths the bits tell apart, and the count.
+
+    distance: (runs, n). apart: (runs,), −1 where unknown. deepest: (runs,). trained: deepest training word.
+    """
+    figure, (left, right) = axes(columns=2, height=3.3)
+    shown = np.where(distance > 0, distance, np.nan)
+    left.semilogy(np.arange(distance.shape[1]), shown.T, color=_OPEN, alpha=0.25, linewidth=0.7)
+    left.set(xlabel="n", ylabel="distance of ( ⁿ from the fixed point")
+    left.axvline(trained, color=BASELINE, linestyle="--", linewidth=1)
+    bins = np.geomspace(8, 2 * max(apart.max(), 100), 45)
+    right.hist(deepest, bins, color=COLORS["gru"], label="deepest count")
+    right.hist(
+        apart[apart > 0], bins, color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
+    )
+    right.axvline(
+        trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"
+    )
+    right.set(xscale="log", xlabel="depth", ylabel="runs")
+    right.legend(loc="upper right", fontsize=8)
+    return figure
+
+
+def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
+    """How large a `)` is at each depth, measured in `(`; below, how often training words are so deep.
+
+    depths: (k,). step: (runs, k). share: of training symbols at depth 0, 1, …
+    """
+    figure, (ax, below) = axes(rows=2, height=2.3, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    ax.plot(depths, step.T, color=COLORS["gru"], alpha=0.15, linewidth=0.7)
+    ax.plot(depths, np.median(step, axis=0), color=COLORS["gru"], linewidth=2.2, label="median run")
+    ax.axhline(1, color=EXACT, linewidth=1, linestyle="--", label="a counter")
+    ax.set(ylabel="size of “)” in “(”", ylim=(0, 4))
+    ax.legend(loc="upper left")
+    below.bar(np.arange(len(share)), share, color=BASELINE, width=0.9)
+    below.set(xlabel="depth", ylabel="training\nsymbols", yscale="log", xlim=depths[[0, -1]])
+    for panel in (ax, below):
+        panel.axvline(np.flatnonzero(share)[-1], color=BASELINE, linestyle="--", linewidth=1)
+    return figure
+
+
+def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, constant: float) -> Figure:
+    """Mean first failure of each run, observed, against both predictions; all (runs,)."""
+    figure, panels = axes(columns=2, height=3.3, sharex=True, sharey=True)
+    names = ("predicted by the sum (symbols)", "predicted with feedback (symbols)")
+    for ax, predicted, name in zip(panels, (drift, feedback), names, strict=True):
+        ax.scatter(predicted, observed, color=COLORS["gru"], marker="s", s=9, alpha=0.5, linewidth=0)
+        ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
+        low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
+        ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")
+        ax.set(xlabel=name)
+    panels[0].set(ylabel="observed first failure (symbols)")
+    panels[1].legend(loc="upper left")
+    return figure

@@ -1,0 +1,171 @@
+"""Figures of the chapter on the ReLU's weights: where runs end, how they drift, and the loss there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, axes
+
+KIND_MARKERS = {"counter": "^", "mirrored": "v", "dead": "x", "one-way": "D", "not finite": "*"}
+_MAP = "viridis"
+
+
+def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensation: float) -> Figure:
+    """Runs in the plane of u and B / A, all of them and, enlarged, those near the exact counter.
+
+    conditions: from `anatomy.relu.conditions`. failure: mean first failure of each run on words of `length`.
+    compensation: D / K of the training words; the drifts cancel on the dashed line.
+    """
+    figure, (whole, near) = axes(columns=2, height=3.6)
+    norm = plt.Normalize(0, length)
+    for ax in (whole, near):
+        for kind, group in conditions.groupby("kind"):
+            ax.scatter(
+                group.u, group.ratio, c=failure[group.index], cmap=_MAP, norm=norm, marker=KIND_MARKERS[kind],
+                s=26, linewidth=0.9, label=f"{kind} ({len(group)})",
+            )  # fmt: skip
+        ax.plot(
+            1,
+            -1,
+            marker="*",
+            color=FAILURE,
+            markeredgecolor=EXACT,
+            markersize=13,
+            linestyle="",
+            label="exact",
+        )
+        ax.set(xlabel="recurrent weight u")
+    whole.set_yscale("symlog", linthresh=1)
+    whole.set(ylabel="ratio B / A")
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    u = np.array([0.997, 1.0055])
+    near.plot(
+        u, -1 - compensation * (u - 1), color=BASELINE, linestyle="--", linewidth=1, label="drifts cancel"
+    )
+    near.set(xlim=u, ylim=(-1.075, -0.985))
+    near.legend(handles=near.lines[-1:], loc="lower left")
+    bar = figure.colorbar(plt.cm.ScalarMappable(norm, _MAP), ax=[whole, near], pad=0.02, aspect=30)
+    bar.set_label("mean first failure (symbols)")
+    return figure
+
+
+def errors(depth: np.ndarray, observed: np.ndarray, predicted: np.ndarray, names: list[str]) -> Figure:
+    """State less A · depth along a word, in steps: observed (solid) and of first order (dashed).
+
+    depth: (T,). observed, predicted: (networks, T).
+    """
+    figure, (ax, below) = axes(rows=2, height=2.2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    lines = ("-", "-.", ":")
+    for k, name in enumerate(names):
+        color = plt.get_cmap(_MAP)(0.15 + 0.35 * k)
+        ax.plot(observed[k], color=color, linestyle=lines[k % 3], linewidth=1.8, label=name)
+        ax.plot(
+            predicted[k], color=EXACT, linestyle="--", linewidth=0.8, label="first order" if k == 0 else None
+        )
+    ax.set(ylabel="error (steps)")
+    ax.legend(ncols=2)
+    below.fill_between(np.arange(len(depth)), depth, color=BASELINE, alpha=0.5, linewidth=0)
+    below.set(xlabel="symbol", ylabel="depth")
+    return figure
+
+
+def prediction(
+    predicted: np.ndarray,
+    observed: np.ndarray,
+    other: np.ndarray,
+    constant: float,
+    length: int,
+    cell: str = "relu",
+) -> Figure:
+    """Mean first failure of each run against two things known beforehand.
+
+    predicted, observed: means over the words, (runs,). other: −log10 validation loss, (runs,).
+    constant: the mean first failure of the answer "both allowed".
+    """
+    figure, (left, right) = axes(columns=2, height=3.3, sharey=True)
+    dots = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
+    left.scatter(predicted, observed, **dots)
+    start = 100 * np.floor(min(predicted.min(), observed.min()) / 100)
+    left.plot([start, length], [start, length], color=BASELINE, linewidth=1, label="predicted = observed")
+    right.scatter(other, observed, **dots)
+    for ax in (left, right):
+        ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
+    left.set(xlabel="predicted first failure (symbols)", ylabel="observed first failure (symbols)")
+    right.set(xlabel="−log₁₀ validation loss")
+    left.legend(loc="upper left")
+    return figure
+
+
+def surface(
+    u: np.ndarray, ratio: np.ndarray, loss: np.ndarray, runs: pd.DataFrame, compensation: float
+) -> Figure:
+    """Loss over u and B / A, loss (u, ratio), with the exact counter and trained ones on it."""
+    figure, (ax,) = axes(height=3.8)
+    drawn = ax.pcolormesh(u, ratio, loss.T, norm=LogNorm(), cmap=_MAP, shading="gouraud", rasterized=True)
+    levels = 10.0 ** np.arange(np.ceil(np.log10(loss.min())), 0, 0.5)
+    ax.contour(u, ratio, loss.T, levels, colors="white", linewidths=0.6, alpha=0.7)
+    inside = runs.u.between(*u[[0, -1]]) & runs.ratio.between(*ratio[[0, -1]])
+    ax.scatter(runs.u[inside], runs.ratio[inside], color=COLORS["relu"], edgecolor="white", marker="^", s=30,
+               linewidth=0.7, label=f"trained ({inside.sum()})")  # fmt: skip
+    ax.plot(
+        1, -1, marker="*", color=FAILURE, markeredgecolor=EXACT, markersize=15, linestyle="", label="exact"
+    )
+    ax.plot(u, -1 - compensation * (u - 1), color="white", linestyle="--", linewidth=1)
+    ax.set(xlabel="recurrent weight u", ylabel="ratio B / A", ylim=ratio[[0, -1]])
+    ax.legend(loc="upper right", frameon=True)
+    figure.colorbar(drawn, ax=ax, pad=0.02).set_label("loss on the training words")
+    return figure
+
+
+def kinks(
+    ratio: np.ndarray, profiles: Mapping[str, np.ndarray], gains: np.ndarray, falls: np.ndarray
+) -> Figure:
+    """Left: loss along B / A at u = 1, in losses of the exact counter. Right: that one's loss by the gain."""
+    figure, (left, right) = axes(columns=2, height=3.2)
+    for (name, profile), color, line in zip(
+        profiles.items(), (COLORS["relu"], FAILURE), ("-", "--"), strict=True
+    ):
+        left.plot(ratio + 1, profile, color=color, linestyle=line, label=name)
+        k = int(np.argmin(profile))
+        left.plot(ratio[k] + 1, profile[k], marker="o", color=color)
+    left.axvline(0, color=EXACT, linewidth=0.8)
+    left.set(xlabel="ratio B / A + 1", ylabel="loss / loss of the exact counter")
+    left.locator_params(axis="x", nbins=5)
+    left.legend(loc="lower left", fontsize=8)
+    right.semilogy(gains, falls, color=EXACT)
+    right.set(xlabel="gain of the read-out (per step)", ylabel="loss of the exact counter")
+    return figure
+
+
+def unlearning(distance: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> Figure:
+    """What training makes of exact counters, by learning rate.
+
+    distance: name -> |B / A + 1|, (epochs + 1, runs). right: name -> share of long words right, same shape.
+    """
+    figure, (left, other) = axes(columns=2, height=3.4)
+    for k, name in enumerate(distance):
+        color, line = plt.get_cmap("plasma")(0.1 + 0.26 * k), ("-", "--", "-.", ":")[k % 4]
+        _band(left, np.maximum(distance[name], 1e-8), color, line, name)
+        _band(other, right[name], color, line, name)
+    left.set_yscale("log")
+    left.set(xlabel="epoch", ylabel="distance of B / A from −1")
+    other.set(xlabel="epoch", ylabel="share of long words right", ylim=(-0.03, 1.03))
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=4, title="learning rate"
+    )
+    return figure
+
+
+def _band(ax: Axes, values: np.ndarray, color: object, line: str, name: str) -> None:
+    """Median over runs by epoch, and the middle half."""
+    low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
+    epochs = np.arange(len(values))
+    ax.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+    ax.plot(epochs, middle, color=color, linestyle=line, label=name)
