@@ -1,0 +1,27 @@
+"""For *every* word: a proof that a network is right on it, or the shortest word on which it fails.
+
+    verdict   what a certificate says           decide      which proof is tried when
+    relu · lstm · gru   what a symbol makes of a whole interval of states, in the network's own arithmetic
+    boxes     many of them side by side         table       prefixes by length and depth
+    band      words of any length               lower       no word shorter than this fails
+    search    a word that fails                 tall        `(^n )^n`, and states that come back
+    exhaustive   every prefix, one by one: what all of this is held to
+
+The network's own arithmetic is the engine's: IEEE float32 (or float64), every operation rounded to nearest,
+nothing fused; output k says yes iff its logit is ≥ 0. That sigmoid and tanh are monotone, which the LSTM's
+and the GRU's proofs rest on, is checked over every float32; for float64 it is assumed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from counting import engine
+from counting.compiled import kept_by
+
+with kept_by(*engine.SOURCES, *sorted(Path(__file__).parent.glob("*.py"))):
+    from counting.certificate.decide import LONGEST, MAX_DEPTH, certify, certify_all
+    from counting.certificate.exhaustive import shortest_failures
+    from counting.certificate.verdict import Certificate
+
+__all__ = ["LONGEST", "MAX_DEPTH", "Certificate", "certify", "certify_all", "shortest_failures"]

@@ -1,0 +1,146 @@
+"""What a certificate says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from counting.dyck import Words
+
+if TYPE_CHECKING:
+    from counting.cells import Networks
+
+SHOWN = 60
+"""Longer words are printed by their first and last symbols."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A decision over *all* Dyck-1 words of up to `max_length` symbols and depth `max_depth`, in the
+    network's arithmetic.
+
+    A network is right on a word iff both outputs are right after every symbol. It fails on a word iff it is
+    wrong after some prefix of it, so a prefix of t symbols at depth d counts as a word of t + d: the shortest
+    that begins so.
+    """
+
+    cell: str
+    dtype: str
+    max_length: int | None
+    """The words decided on: up to so many symbols; None: of any length."""
+    max_depth: int | None
+    """The words decided on: up to this depth; None: any depth, which `max_length` limits to half of
+    itself."""
+    proved: bool
+    """The network is right on all these words."""
+    lower: int
+    """No word of fewer symbols fails (proved)."""
+    argument: str
+    """Why, in a sentence."""
+    counterexample: Words | None = None
+    """One word, on which the network fails."""
+    failing_step: int | None = None
+    """The 0-based first wrong step on it."""
+    any_length_to_depth: int = 0
+    """Words of *any* length up to this depth are right (proved)."""
+    collision: tuple[int, int] | None = None
+    """(n, m), n < m, such that `(^n` and `(^m` leave the network in the same state, to the bit."""
+    pytorch_step: int | None = None
+    """Where PyTorch's own module is first wrong on the counterexample; its length if nowhere; None if not
+    replayed."""
+
+    @property
+    def refuted(self) -> bool:
+        return self.counterexample is not None
+
+    @property
+    def verdict(self) -> str:
+        """ "proved", "refuted" or "undecided"."""
+        return "proved" if self.proved else "refuted" if self.refuted else "undecided"
+
+    @property
+    def upper(self) -> int | None:
+        """Length of the counterexample: the first failing length is in [lower, upper]. None without one."""
+        return self.counterexample.longest if self.refuted else None
+
+    @property
+    def shortest(self) -> bool:
+        """The counterexample is proved to be a shortest word that fails."""
+        return self.refuted and self.lower == self.upper
+
+    @property
+    def pytorch_agrees(self) -> bool | None:
+        """Whether PyTorch's own module fails on the counterexample too, at the same step or another.
+
+        It may not where a logit is within rounding of 0. None without a counterexample, or if it was not
+        replayed.
+        """
+        return None if self.pytorch_step is None else self.pytorch_step < self.upper
+
+    def replayed(self, network: Networks) -> Certificate:
+        """With the counterexample, if there is one, read by PyTorch's own module. network: the one
+        certified."""
+        from counting import reference
+
+        if not self.refuted:
+            return self
+        step = reference.first_failure(network.to_torch(0), self.counterexample)[0]
+        return replace(self, pytorch_step=int(step))
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain numbers and strings, for JSON. The counterexample is a string of brackets."""
+        names = ("cell", "dtype", "verdict", "max_length", "max_depth", "lower", "upper", "shortest")
+        more = (
+            "failing_step",
+            "any_length_to_depth",
+            "collision",
+            "pytorch_agrees",
+            "pytorch_step",
+            "argument",
+        )
+        word = {"counterexample": self.counterexample.strings()[0] if self.refuted else None}
+        return {n: getattr(self, n) for n in names} | word | {n: getattr(self, n) for n in more}
+
+    def __str__(self) -> str:
+        lines = [f"{self.verdict.capitalize()}: {self._claim()}"]
+        if self.refuted:
+            lines += [f"word      {shown(self.counterexample)}", f"fails at  {self._where()}"]
+        if self.any_length_to_depth and not self.proved:
+            lines.append(f"but       right on words of any length to depth {self.any_length_to_depth:,}")
+        lines.append(fill(self.argument, 100, initial_indent="argument  ", subsequent_indent=" " * 10))
+        if self.pytorch_step is not None:
+            lines.append(f"PyTorch   {self._pytorch()}")
+        return "\n".join(lines)
+
+    def _claim(self) -> str:
+        network = f"this {'ReLU' if self.cell == 'relu' else self.cell.upper()} network"
+        words = "of any length" if self.max_length is None else f"of up to {self.max_length:,} symbols"
+        if self.max_depth is not None:
+            words += f" to depth {self.max_depth:,}"
+        if self.proved:
+            return f"{network} is right on every Dyck-1 word {words}."
+        if not self.refuted:
+            known = f"on those of fewer than {self.lower:,} symbols it is"
+            return f"whether {network} is right on every Dyck-1 word {words}; {known}."
+        shorter = "no shorter one" if self.shortest else f"none of fewer than {self.lower:,}"
+        return f"{network} is wrong on a word of {self.upper:,} symbols, and on {shorter}."
+
+    def _where(self) -> str:
+        depth = int(self.counterexample.depth[0, self.failing_step])
+        return f"step {self.failing_step:,} (0 is the first), at depth {depth:,}"
+
+    def _pytorch(self) -> str:
+        if not self.pytorch_agrees:
+            return "disagrees: its own module is right on this word, so a logit is within rounding of 0"
+        if self.pytorch_step == self.failing_step:
+            return "agrees: its own module fails at the same step"
+        return f"agrees: its own module fails on this word too, at step {self.pytorch_step:,}"
+
+
+def shown(word: Words) -> str:
+    """A single word to be read: in full, or how it begins and ends."""
+    text, about = word.strings()[0], f"({word.longest:,} symbols, depth {int(word.depth.max()):,})"
+    if len(text) > SHOWN:
+        text = f"{text[: SHOWN // 2]} … {text[-SHOWN // 2 :]}"
+    return f"{text}  {about}"
