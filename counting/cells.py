@@ -170,7 +170,7 @@ def exact(cell: str, step: float = 1.0) -> Networks:
     """A network that counts, by hand.
 
     "relu": h = step · depth, read out at half a step; exact as long as step · depth is. "lstm": every gate
-    saturated to exactly 1 in floating point, c = depth; `step` must be 1. No GRU counts: ValueError.
+    saturated to exactly 1 in float32, c = depth; `step` must be 1. No GRU counts: ValueError.
     """
     if cell == "relu" and 1e-30 <= step <= 1e30:
         return _stack(

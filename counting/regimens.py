@@ -77,8 +77,11 @@ class Regimen:
 
     @staticmethod
     def from_dict(entries: dict[str, object]) -> Regimen:
-        """The inverse of `to_dict`."""
-        return Regimen(**{k: Schedule(**v) if isinstance(v, dict) else v for k, v in entries.items()})
+        """The inverse of `to_dict`. Raises ValueError for entries that are no regimen's."""
+        try:
+            return Regimen(**{k: Schedule(**v) if isinstance(v, dict) else v for k, v in entries.items()})
+        except TypeError as error:
+            raise ValueError(f"these are no regimen's fields: {entries!r} ({error})") from None
 
 
 PAPER = MappingProxyType(
