@@ -1,0 +1,54 @@
+"""Why a network fails: what its state says of the depth, and what its weights say of where it will be wrong.
+
+    lstm · gru · relu   each cell's own mechanism, and its predictor of the first failure
+    gradient            what training still feels: gradients of single words, and Adam with another epsilon
+    floats              counters that are exact on paper, and what rounding makes of them
+
+Here stands what is the same for all cells.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from counting import dyck, evaluation
+from counting.anatomy import gru, lstm, relu
+from counting.cells import Networks
+from counting.dyck import Words
+
+__all__ = ["count_error", "gru", "ladder", "lstm", "predict_first_failure", "relu", "state"]
+
+_MODULES = {"lstm": lstm, "gru": gru, "relu": relu}
+
+
+def state(nets: Networks, word: Words) -> np.ndarray:
+    """What has to hold the count after each symbol of one word: (runs, T), c of an LSTM, else h."""
+    trace = evaluation.trace(nets, word)
+    return trace.c if nets.cell == "lstm" else trace.h
+
+
+def ladder(nets: Networks, deepest: int) -> np.ndarray:
+    """The state after `(` repeated d times: (runs, deepest + 1) for d = 0, 1, …; first the start, 0."""
+    climb = state(nets, dyck.zigzag(2 * deepest, deepest))[:, :deepest]
+    return np.pad(climb, ((0, 0), (1, 0)))
+
+
+def count_error(nets: Networks, word: Words) -> np.ndarray:
+    """How far the state is from where `(^d` alone leads, d being the depth: (runs, T), in first steps.
+
+    One first step is the state after a single `(`. A network that counts has 0 everywhere: its state depends
+    on the depth alone. Where a first step is 0 (a dead ReLU) the error is NaN or infinite.
+    """
+    rungs = ladder(nets, int(word.depth.max())).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (state(nets, word) - rungs[:, word.depth[0, : word.lengths[0]]]) / rungs[:, 1:2]
+
+
+def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
+    """First failure, predicted from the weights without running the network on the words: float64 (runs, n).
+
+    A word that is predicted to be right contributes its length, as in `evaluation.first_failure`; NaN where
+    the cell's theory says nothing. What the weights are reduced to, and where that breaks, is said in each
+    cell's module.
+    """
+    return _MODULES[nets.cell].predict_first_failure(nets, words)

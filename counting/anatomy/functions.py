@@ -1,0 +1,23 @@
+"""The engine's sigmoid and tanh as NumPy functions, float32 or float64: the same bits on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+
+from counting.compiled import kept_by
+from counting.engine import SOURCES, activations
+
+with kept_by(*SOURCES, Path(__file__)):
+    _vectorize = numba.vectorize(["float32(float32)", "float64(float64)"], cache=True)
+
+    @_vectorize
+    def sigmoid(x):
+        """1 / (1 + exp(−x))"""
+        return activations.sigmoid(x)
+
+    @_vectorize
+    def tanh(x):
+        """tanh(x)"""
+        return activations.tanh(x)

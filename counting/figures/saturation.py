@@ -1,0 +1,170 @@
+"""Figures of the chapter on the LSTM: gates and count along a word, their ranges, and why training stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from counting import evaluation
+from counting.anatomy import lstm
+from counting.cells import Networks
+from counting.dyck import Words
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, MARKERS, axes
+
+_FLOOR = 1e-9
+"""Where a distance of exactly 0 is drawn on a logarithmic axis."""
+
+_GATE_LOOKS = {"i": ("#E69F00", "--"), "f": ("#0072B2", "-"), "g": ("#000000", ":"), "o": ("#56B4E9", "-.")}
+_SYMBOLS = ("(", ")")
+
+
+def along(nets: Mapping[str, Networks], word: Words) -> Figure:
+    """Count, its error, and what gates lack to saturation along one word; a column a network of one run."""
+    figure, grid = axes(columns=len(nets), rows=3, height=1.9, sharex=True, sharey="row")
+    rows = np.array(grid).reshape(3, -1)
+    depth = word.depth[0, : word.lengths[0]]
+    for column, (label, net) in zip(rows.T, nets.items(), strict=True):
+        trace = evaluation.trace(lstm.oriented(net), word)
+        failed = int(evaluation.first_failure(net, word)[0, 0])
+        column[0].plot(depth, color=BASELINE, linewidth=3, alpha=0.5, label="depth")
+        column[0].plot(trace.c[0], color=COLORS["lstm"], linewidth=1.2, label="cell state c")
+        column[1].plot(trace.c[0] - depth, color=COLORS["lstm"], linewidth=1.2)
+        for name, (color, line) in _GATE_LOOKS.items():
+            distance = 1 - np.abs(trace.gates[name][0].astype(np.float64))
+            column[2].semilogy(np.maximum(distance, _FLOOR), line, color=color, linewidth=1.2, label=name)
+        if failed < len(depth):
+            for ax in column:
+                ax.axvline(failed, color=FAILURE, linewidth=1.5, zorder=0, label="first wrong step")
+        column[0].set_title(label, fontsize=10)
+        column[2].set(xlabel="step", ylim=(_FLOOR / 2, 2))
+    rows[0, 0].set(ylabel="count")
+    rows[1, 0].set(ylabel="c − depth")
+    rows[2, 0].set(ylabel="1 − |gate|")
+    rows[2, -1].legend(loc="upper center", ncols=4, fontsize=8, columnspacing=1)
+    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
+    """Each run a line from the smallest to the largest activation, sorted; (runs, gate, symbol, 2) twice.
+
+    ranges: over all h in [−1, 1]; visited: over the states that a word leads to.
+    """
+    figure, panels = axes(columns=4, rows=2, height=1.9, sharex=True)
+    for panel, ax in enumerate(panels):
+        symbol, gate = divmod(panel, 4)
+        every, seen = ranges[:, gate, symbol], visited[:, gate, symbol]
+        order = np.argsort(every.min(axis=1))
+        x = np.arange(len(order))
+        ax.vlines(x, *every[order].T, color=BASELINE, alpha=0.45, linewidth=1.0, label="every h in [−1, 1]")
+        ax.vlines(x, *seen[order].T, color=COLORS["lstm"], linewidth=1.2, label="states visited")
+        # Dots, so that a range of almost nothing is seen too.
+        ax.plot(x, seen[order], ".", color=COLORS["lstm"], markersize=1.5)
+        ax.set_title(f"{lstm.GATES[gate]}  at  {_SYMBOLS[symbol]}", fontsize=10)
+        ax.set(ylim=(-1.05, 1.05) if gate == lstm.CANDIDATE else (-0.03, 1.03), xticks=[])
+    for ax in panels[4:]:
+        ax.set(xlabel="runs, sorted")
+    panels[0].set(ylabel="activation")
+    panels[4].set(ylabel="activation")
+    panels[3].legend(loc="center", fontsize=8, handlelength=1)
+    return figure
+
+
+def increments(far: lstm.Deep) -> Figure:
+    """Left: what `(` adds against what `)` takes off. Right: what each forgets, sorted. One point a run."""
+    figure, (left, right) = axes(columns=2, height=3.2)
+    up, down = far.increment[:, 0], -far.increment[:, 1]
+    ends = np.array([min(up.min(), down.min()), 1.0])
+    left.plot(ends, ends, color=EXACT, linewidth=0.8, label="equal")
+    left.plot(1, 1, "*", color=EXACT, markersize=12, label="exact counter", clip_on=False, zorder=3)
+    left.plot(up, down, MARKERS["lstm"], color=COLORS["lstm"], markersize=4, alpha=0.6, label="trained run")
+    left.set(xlabel="( adds", ylabel=") takes off")
+    left.legend(loc="lower right")
+    share = (np.arange(len(up)) + 0.5) / len(up)
+    for symbol, (line, shade) in enumerate((("-", 0.55), ("--", 1.0))):
+        forgotten = np.sort(1 - far.forget[:, symbol])
+        label = f"at {_SYMBOLS[symbol]}"
+        right.semilogx(forgotten, share, line, color=COLORS["lstm"], alpha=shade, label=label)
+    right.set(xlabel="1 − f, forgotten at each bracket", ylabel="share of runs below")
+    right.legend(loc="upper left")
+    return figure
+
+
+def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray) -> Figure:
+    """How many `)` too early (^n )^n is called over, by n: closed form and as run, both (runs, peaks)."""
+    figure, (left, right) = axes(columns=2, height=3.2)
+    shown = np.argsort(predicted[:, -1])[np.linspace(0, len(predicted) - 1, 9).astype(int)]
+    for run in shown:
+        formula, seen = np.maximum(predicted[run], 0.3), np.maximum(observed[run], 0.3)
+        left.loglog(peaks, formula, color=COLORS["lstm"], linewidth=0.9)
+        left.loglog(peaks, seen, MARKERS["lstm"], color=COLORS["lstm"], markersize=4)
+    left.plot([], [], MARKERS["lstm"], color=COLORS["lstm"], markersize=4, label="network run on the word")
+    left.plot([], [], color=COLORS["lstm"], label="closed form from the weights")
+    left.axvline(25, color=BASELINE, linestyle="--", linewidth=1, label="deepest possible in training")
+    left.set(xlabel="n, peak of (ⁿ )ⁿ", ylabel="brackets lost")
+    left.legend(loc="upper left", fontsize=8)
+    right.plot([0.3, observed.max()], [0.3, observed.max()], color=EXACT, linewidth=0.8)
+    right.loglog(np.maximum(np.floor(predicted), 0.3).ravel(), np.maximum(observed, 0.3).ravel(), ".",
+                 color=COLORS["lstm"], markersize=4, alpha=0.4)  # fmt: skip
+    right.set(xlabel="brackets lost, predicted", ylabel="brackets lost, observed")
+    return figure
+
+
+def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: float) -> Figure:
+    """Through training, medians and middle 80 % of runs: loss and gradient; read-out; the gates.
+
+    curves: name -> (epochs, runs), names as used below.
+    """
+    figure, (left, middle, right) = axes(columns=3, height=3.0)
+    _band(left, epochs, curves["loss"], COLORS["lstm"], LINES["lstm"], "validation loss")
+    _band(left, epochs, curves["gradient"], "#000000", "--", "gradient of a word")
+    left.axhline(epsilon, color=FAILURE, linestyle=":", label="Adam's ε")
+    left.set(yscale="log")
+    _band(middle, epochs, curves["readout"], COLORS["lstm"], LINES["lstm"], "read-out weight")
+    middle.set(ylim=(0, None))
+    _band(right, epochs, curves["mismatch"], COLORS["lstm"], LINES["lstm"], "mismatch |a₍ − a₎|")
+    _band(right, epochs, curves["forgotten"], "#000000", "--", "1 − f at )")
+    right.set(yscale="log")
+    for ax in (left, middle, right):
+        ax.set(xlabel="epoch")
+        ax.legend(fontsize=8)
+    return figure
+
+
+def _band(ax: Axes, x: np.ndarray, values: np.ndarray, color: str, line: str, label: str) -> None:
+    low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=1)
+    ax.plot(x, median, line, color=color, label=label)
+    ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+
+
+def predictor(predicted: np.ndarray, observed: np.ndarray, epochs: np.ndarray) -> Figure:
+    """Mean first failure of each network, predicted against observed: (epochs, runs), shaded by epoch."""
+    figure, (ax,) = axes(height=3.6)
+    for row, epoch in enumerate(epochs):
+        shade = 0.25 + 0.75 * row / max(len(epochs) - 1, 1)
+        look = {"color": COLORS["lstm"], "alpha": shade, "markersize": 3.5, "markeredgewidth": 0}
+        ax.plot(predicted[row], observed[row], MARKERS["lstm"], label=f"epoch {epoch}", **look)
+    ends = [min(predicted.min(), observed.min()), max(predicted.max(), observed.max())]
+    ax.plot(ends, ends, color=EXACT, linewidth=0.8)
+    ax.set(xlabel="mean first failure, predicted from the weights", ylabel="mean first failure, observed")
+    ax.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def hits(labels: list[str], shares: Mapping[str, np.ndarray]) -> Figure:
+    """Share of failing steps predicted to the symbol; label -> (sets of words, 3): share, low, high."""
+    figure, (ax,) = axes(height=3.0)
+    x = np.arange(len(labels))
+    for shift, (color, marker), (label, share) in zip(
+        (-0.12, 0.12), ((COLORS["lstm"], "o"), (BASELINE, "D")), shares.items(), strict=True
+    ):
+        spread = np.abs(share[:, 1:].T - share[:, 0])
+        look = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
+        ax.errorbar(x + shift, share[:, 0], spread, label=label, **look)
+    ax.set_xticks(x, labels)
+    ax.set(ylabel="predicted to the symbol", ylim=(-0.03, 1.03))
+    ax.legend(loc="upper right")
+    return figure

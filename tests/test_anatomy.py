@@ -1,0 +1,73 @@
+"""What holds for all cells: states against depth, gradients of single words, Adam with another epsilon."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from counting import anatomy, cells, dyck, reference, training
+from counting.anatomy import gradient
+from counting.regimens import PAPER
+
+
+@pytest.mark.parametrize("cell", ["lstm", "relu"])
+def test_exact_counters_have_no_count_error(cell: str) -> None:
+    word = dyck.uniform(1, 500, seed=1)
+    assert (anatomy.count_error(cells.exact(cell), word) == 0).all()
+
+
+@pytest.mark.parametrize("cell", cells.CELLS)
+def test_ladder_is_the_state_after_opening_brackets(cell: str) -> None:
+    nets = cells.initialize(cell, range(5))
+    ladder = anatomy.ladder(nets, 4)
+    assert (ladder[:, 0] == 0).all()
+    assert (ladder[:, 1:] == anatomy.state(nets, dyck.zigzag(8, 4))[:, :4]).all()
+
+
+def test_count_error_is_in_first_steps_whatever_the_sign() -> None:
+    net = cells.exact("relu", 4.0)
+    net.parameters["weight_ih_l0"][0, 0, 1] = -3.0
+    assert anatomy.count_error(net, dyck.Words.from_strings(["(())"]))[0].tolist() == [0, 0, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("cell", cells.CELLS)
+def test_every_cell_has_a_predictor(cell: str) -> None:
+    nets, words = cells.initialize(cell, range(3)), dyck.uniform(4, 20)
+    predicted = anatomy.predict_first_failure(nets, words)
+    assert predicted.shape == (3, 4)
+    # NaN: the ReLU's theory is silent about cells that do not count at all.
+    known = predicted[~np.isnan(predicted)]
+    assert len(known) and ((known >= 0) & (known <= 20)).all()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "relu"])
+def test_exact_counters_are_predicted_to_be_right(cell: str) -> None:
+    words = dyck.paper_splits()["very_long"]
+    assert (anatomy.predict_first_failure(cells.exact(cell), words) == 1000).all()
+
+
+@pytest.mark.parametrize("cell", cells.CELLS)
+def test_gradient_norms_are_those_of_autograd(cell: str) -> None:
+    nets, words = cells.initialize(cell, range(70)), dyck.pcfg(3, (2, 20))
+    norms = gradient.word_gradient_norms(nets, words)
+    assert norms.shape == (70, 3)
+    for run in (0, 69):
+        for n in range(3):
+            module = nets.to_torch(run)
+            outputs = torch.sigmoid(module(reference.one_hot(words[n])))
+            torch.nn.functional.mse_loss(outputs, torch.from_numpy(words[n].targets[0]).float()).backward()
+            expected = np.sqrt(sum(float((p.grad**2).sum()) for p in module.parameters()))
+            assert norms[run, n] == pytest.approx(expected, rel=1e-4)
+
+
+def test_adam_with_the_usual_epsilon_is_the_engines() -> None:
+    words, seeds = dyck.pcfg(300, (2, 30)), range(70)
+    start = cells.initialize("lstm", seeds)
+    before = {name: array.copy() for name, array in start.parameters.items()}
+    runs = training.train(PAPER["lstm"].but(epochs=2), words, words[:50], seeds, start=start, progress=False)
+    mine = gradient.adam(start, words, seeds, range(1, 3), 1e-8)
+    for name, array in runs.checkpoints[2].parameters.items():
+        assert np.allclose(mine.parameters[name], array, atol=2e-3), name
+        assert (start.parameters[name] == before[name]).all()
+    assert np.allclose(gradient.mean_loss(runs.checkpoints[2], words[:50]), runs.losses[1, :, 2], rtol=1e-12)
