@@ -161,8 +161,8 @@ def ruler(nets: Networks, deepest: int) -> Ruler:
 def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     """First failure, from the first-order drift of the count against the threshold: float64 (runs, n).
 
-    The error of the count is the sum of what each `)` missed, at the depth where a counter would read it. Left
-    out is that a count in error is read at another depth: `with_feedback` has it.
+    The error of the count is the sum of what each `)` missed, at the depth where a counter reads it. Left out
+    is that a count in error is read at another depth: `with_feedback` has it.
     """
     measure = ruler(nets, int(words.depth.max()))
     missed = 1 - measure.step[:, measure.at(0) :: POINTS]

@@ -91,8 +91,8 @@ def first_order_state(nets: Networks, words: Words) -> np.ndarray:
 def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     """First failure, from the first-order drift against the read-out's threshold: float64 (runs, n).
 
-    The word enters through its depth, its number of `)` and its area so far; the network reads no symbol. Left
-    out are what the drift does to the drift, which matters once |u − 1| · length is near 1, and rounding. A dead
+    A word enters by its depth, its number of `)` and its area so far; the network reads no symbol. Left out
+    are what the drift does to the drift, which matters once |u − 1| · length is near 1, and rounding. A dead
     run's answer never changes, and is predicted exactly. Other kinds have no count to drift from: NaN.
     """
     kinds, (weight, bias) = kind(nets), _readout(nets)

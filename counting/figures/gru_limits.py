@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, axes
 
-_OPEN, _CLOSE = COLORS["gru"], COLORS["lstm"]
+_OPEN = _CLOSE = COLORS["gru"]
 
 
 def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.ndarray, chosen: int) -> Figure:
