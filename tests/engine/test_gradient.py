@@ -17,7 +17,6 @@ from counting import cells, dyck
 from counting.cells import CELLS, Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.engine.packed import pack_words
 
 FLOAT32, FLOAT64 = 1e-5, 1e-9
 
@@ -124,10 +123,14 @@ def test_a_lanes_gradient_knows_nothing_of_the_others(cell: str, words: Words):
         assert np.array_equal(alone[0], together[run])
 
 
-def test_packed_words_hold_every_symbol(words: Words):
-    packed = pack_words(words.tokens, words.depth, words.lengths)
-    for n, word in enumerate(words.strings()):
-        for t, symbol in enumerate(word):
-            assert packed.brackets[n, t // 32] >> (t % 32) & 1 == (symbol == ")")
-            assert packed.depths[n, t // 32] >> (t % 32) & 1 == (words.depth[n, t] > 0)
-    assert packed.brackets.shape == (len(words), -(-words.longest // 32))
+def test_a_short_word_beside_a_long_one_in_an_exploding_relu():
+    """Its own word leaves this state finite; beyond its end, waiting for the others, it would overflow."""
+    nets = cells.initialize("relu", [0, 1])
+    nets.parameters["weight_hh_l0"][:] = 50.0
+    nets.parameters["bias_ih_l0"][:] = 5.0
+    pair = Words.from_strings(["(())", "((()))" * 16])
+    _, gradients = oracles.engine_gradient(nets, pair)
+    _, alone = oracles.engine_gradient(nets[0], pair[0])
+    assert np.isfinite(alone).all()
+    assert np.array_equal(gradients[0], alone[0])
+    assert not np.isfinite(gradients[1]).all()
