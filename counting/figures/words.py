@@ -1,4 +1,4 @@
-"""Figures of chapter 01: words as mountain ranges, the splits' lengths, exact counters, the first return to depth 0."""
+"""Figures of chapter 01: words as mountain ranges, the splits' lengths, first returns, exact counters."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def lengths(parts: Mapping[str, Words]) -> Figure:
 
 
 def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) -> Figure:
-    """What each exact counter holds along `word`, over its depth; and what its read-out sees at small depths."""
+    """What each exact counter holds along `word`, over its depth; and its second logit at small depths."""
     figure, (left, right) = style.axes(columns=2, height=3.0)
     depth = profile(word)[1:]
     _mountain(left, word)
@@ -88,7 +88,8 @@ def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) ->
 def first_returns(expected: np.ndarray, observed: np.ndarray, bins: int = 20) -> Figure:
     """First return to depth 0 in words of one length: what the grammar gives, and what the drawn words show.
 
-    expected: (pairs,), probability that the first return is at 0-based step 1, 3, 5, …; observed: (n,), such steps.
+    expected: (pairs,), probability that the first return is at 0-based step 1, 3, 5, …
+    observed: (n,), such steps.
     """
     figure, (ax,) = style.axes(height=2.8)
     length = 2 * len(expected)
@@ -99,7 +100,8 @@ def first_returns(expected: np.ndarray, observed: np.ndarray, bins: int = 20) ->
     middles = (edges[1:] + edges[:-1]) / 2
     ax.bar(middles, 100 * found / len(observed), width=0.8 * length / bins, color=style.BASELINE, alpha=0.5,
            label=f"the {len(observed)} words drawn")
-    ax.plot(middles, 100 * share, marker="o", color=style.EXACT, linewidth=1, markersize=4, label="the grammar")
+    look = {"color": style.EXACT, "marker": "o", "markersize": 4, "linewidth": 1}
+    ax.plot(middles, 100 * share, label="the grammar", **look)
     ax.set(xlabel="step of the first return to depth 0", ylabel="words (%)")
     ax.legend(loc="upper center")
     return figure
