@@ -5,6 +5,7 @@
     boxes     many of them side by side         table       prefixes by length and depth
     band      words of any length               lower       no word shorter than this fails
     search    a word that fails                 tall        `(^n )^n`, and states that come back
+    many      which of many networks are proved
     exhaustive   every prefix, one by one: what all of this is held to
 
 The network's own arithmetic is the engine's: IEEE float32 (or float64), every operation rounded to nearest,
@@ -22,6 +23,7 @@ from counting.compiled import kept_by
 with kept_by(*engine.SOURCES, *sorted(Path(__file__).parent.glob("*.py"))):
     from counting.certificate.decide import LONGEST, MAX_DEPTH, certify, certify_all
     from counting.certificate.exhaustive import shortest_failures
+    from counting.certificate.many import exact_counters, proved
     from counting.certificate.verdict import Certificate
 
-__all__ = ["LONGEST", "MAX_DEPTH", "Certificate", "certify", "certify_all", "shortest_failures"]
+__all__ = ["LONGEST", "MAX_DEPTH", "Certificate", "certify", "certify_all", "exact_counters", "proved", "shortest_failures"]

@@ -169,15 +169,16 @@ def _tables(subject: _Subject, longest: int) -> _Findings:
         return _Findings(bound, arguments.monotone(bound), prefix)
     bound, shortest, prefix = 2, longest - longest % 2 + 2, _nothing()
     slots = int(np.clip(BOXES // (longest**2 // 8 + 1), FEWEST_SLOTS, 16))
-    while True:
-        found = search.search(subject.cell, subject.block, subject.numbers, shortest - 2, slots)
-        if len(found):
-            shortest, prefix = _needs(found), found
+    while bound < shortest:
+        if slots <= search.MOST_SLOTS:
+            found = search.search(subject.cell, subject.block, subject.numbers, shortest - 2, slots)
+            shortest, prefix = (_needs(found), found) if len(found) else (shortest, prefix)
         if subject.bounded:
             bound = max(bound, int(lower.lower_bound(subject.cell, subject.numbers, shortest - 2, slots)))
         slots *= 4
-        if bound >= shortest or slots > search.MOST_SLOTS or slots * shortest**2 // 8 > BOXES:
-            return _Findings(bound, arguments.boxes(bound, len(prefix) > 0), prefix)
+        if slots * shortest**2 // 8 > BOXES or (slots > search.MOST_SLOTS and not subject.bounded):
+            break
+    return _Findings(bound, arguments.boxes(bound, len(prefix) > 0), prefix)
 
 
 def _collision(subject: _Subject) -> tuple[int, int] | None:
