@@ -1,12 +1,13 @@
-"""How much faster the engine trains than the published loop in PyTorch, on one core and on the same words; and the
-memory that 1,000 runs take.
+"""How much faster the engine trains than the published loop in PyTorch, on one core and the same words.
+
+And the memory that 1,000 runs take.
 
     python benchmarks/engine_vs_reference.py
 
-Both are measured in seconds of processor time, the best of several times; PyTorch and the engine have one thread each.
-The engine's time is that of `training.train`: initialization, packing and the loss on one word are part of it,
-compiling is not. A symbol is one symbol of one word read by one run, forward and back, its share of the step of Adam
-included.
+Both are measured in seconds of processor time, the best of several times; PyTorch and the engine have one
+thread each. The engine's time is that of `training.train`: initialization, packing and the loss on one word
+are part of it, compiling is not. A symbol is one symbol of one word read by one run, forward and back, its
+share of the step of Adam included.
 """
 
 from __future__ import annotations
@@ -55,7 +56,13 @@ def engine_rate(cell: str, words: Words) -> float:
 
     def train(epochs: int = EPOCHS) -> None:
         training.train(
-            regimen.but(epochs=epochs), words, words[:1], range(RUNS), checkpoints=[], threads=1, progress=False
+            regimen.but(epochs=epochs),
+            words,
+            words[:1],
+            range(RUNS),
+            checkpoints=[],
+            threads=1,
+            progress=False,
         )
 
     train(epochs=1)
@@ -68,7 +75,7 @@ def peak_memory() -> float:
 
 
 def train_for_memory() -> None:
-    """Train many runs on the paper's words, every epoch kept, and print this process's peak memory, words included."""
+    """Train many runs on the paper's words, every epoch kept, and print this process's peak memory."""
     splits = dyck.paper_splits()
     regimen = regimens.PAPER["lstm"].but(epochs=2)
     training.train(regimen, splits["train"], splits["validation"], range(MEMORY_RUNS), progress=False)
@@ -97,5 +104,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--memory", action="store_true", help="only train for the peak memory, in this process")
+    parser.add_argument(
+        "--memory", action="store_true", help="only train for the peak memory, in this process"
+    )
     train_for_memory() if parser.parse_args().memory else main()

@@ -12,7 +12,7 @@ from counting import cells, dyck, regimens, training
 from counting.cells import Networks
 from counting.dyck import Words
 
-# The same examples on every run and machine: a test that fails fails for everyone. No deadline, kernels compile.
+# The same examples on every run and machine: what fails fails for everyone. No deadline: kernels compile.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
@@ -43,7 +43,7 @@ def validation_words() -> Words:
 
 @pytest.fixture(scope="session")
 def test_words() -> Words:
-    """Words of 2 symbols up to several chunks of 32, in no order of length, deep ones and ones with many returns."""
+    """Words of 2 symbols up to several chunks of 32, in no order, deep ones and ones with many returns."""
     strings = [
         *dyck.pcfg(60, (2, 50), seed=13).strings(),
         *dyck.pcfg(30, (52, 100), seed=13).strings(),

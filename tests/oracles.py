@@ -1,5 +1,8 @@
-"""What the engine is held to, in plain PyTorch, where `counting.reference` itself does not go: gradients, gate gain
-and leak, whole sets of words at once. And the engine's gradient, through the kernel that training calls."""
+"""What the engine is held to, in plain PyTorch, where `counting.reference` itself does not go.
+
+Gradients, gate gain and leak, whole sets of words at once. And the engine's gradient, through the kernel that
+training calls.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def _leaky(parameters: dict[str, torch.Tensor], symbols: torch.Tensor, leak: flo
     return torch.stack(states) @ parameters["output.weight"].T + parameters["output.bias"]
 
 
-def word_gradient(net: Networks, word: Words, gain: float = 1.0, leak: float = 0.0) -> tuple[float, np.ndarray]:
+def word_gradient(
+    net: Networks, word: Words, gain: float = 1.0, leak: float = 0.0
+) -> tuple[float, np.ndarray]:
     """Loss of one network on one word and its gradient, (numbers,), by autograd in the network's dtype."""
     module = net.to_torch(0)
     leaves = dict(module.named_parameters())
@@ -47,7 +52,7 @@ def word_gradient(net: Networks, word: Words, gain: float = 1.0, leak: float = 0
 def engine_gradient(
     nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0, clip: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Loss (runs,) and gradient (runs, numbers) of up to 64 networks, run r on word r: one step of an epoch."""
+    """Loss (runs,) and gradient (runs, numbers) of up to 64 networks, run r on word r."""
     (block,) = pack_blocks(nets.parameters)
     order = np.zeros((LANES, 1), np.int32)
     order[: len(nets), 0] = np.arange(len(nets))

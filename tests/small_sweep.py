@@ -1,4 +1,4 @@
-"""A small sweep with every ingredient, and the SHA-256 of all it leaves: run in this process, or as a program."""
+"""A small sweep with every ingredient, and the SHA-256 of all it leaves: to import or to run."""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ from counting.dyck import Words
 def torch_parameters(cell: str, seed: int) -> dict[str, np.ndarray]:
     """What a PyTorch user gets: the layer, then the read-out, after one manual seed."""
     torch.manual_seed(seed)
-    layer = nn.RNN(2, 1, nonlinearity="relu") if cell == "relu" else {"lstm": nn.LSTM, "gru": nn.GRU}[cell](2, 1)
+    layer = (
+        nn.RNN(2, 1, nonlinearity="relu") if cell == "relu" else {"lstm": nn.LSTM, "gru": nn.GRU}[cell](2, 1)
+    )
     readout = nn.Linear(1, 2)
     named = {**dict(layer.named_parameters()), **{f"output.{k}": p for k, p in readout.named_parameters()}}
     return {name: parameter.detach().numpy() for name, parameter in named.items()}
@@ -50,7 +52,9 @@ class TestInitialization:
 
     @pytest.mark.parametrize("seeds", [[], [-1], [0.5], ["0"], [None], [2**63]])
     def test_bad_seeds(self, cell, seeds):
-        with pytest.raises(ValueError, match=r"seeds must be one or more integers from 0 below 2\^63, such as range"):
+        with pytest.raises(
+            ValueError, match=r"seeds must be one or more integers from 0 below 2\^63, such as range"
+        ):
             cells.initialize(cell, seeds)
 
     def test_equal_seeds(self, cell):
@@ -178,7 +182,9 @@ class TestBadParameters:
     def test_shapes(self, cell, parameters, name):
         right = parameters[name]
         for wrong in (right[:2], right[:, :-1], right[..., None], right[0], right.reshape(-1)):
-            with pytest.raises(ValueError, match=rf"of a {cell} has shape \(runs, .*, the same runs for every"):
+            with pytest.raises(
+                ValueError, match=rf"of a {cell} has shape \(runs, .*, the same runs for every"
+            ):
                 Networks(cell, {**parameters, name: wrong})
 
     def test_dtypes(self, cell, parameters):
@@ -201,7 +207,9 @@ class TestBadParameters:
             lambda: cells.gates(name),
             lambda: Networks(name, {}),
         ):
-            with pytest.raises(cells.UnknownCell, match="unknown cell .*: the cells are 'lstm', 'gru', 'relu'"):
+            with pytest.raises(
+                cells.UnknownCell, match="unknown cell .*: the cells are 'lstm', 'gru', 'relu'"
+            ):
                 call()
         assert issubclass(cells.UnknownCell, ValueError)
 
@@ -211,14 +219,16 @@ DEPTH = 5_000
 
 @pytest.fixture(scope="module")
 def deep_words() -> Words:
-    """Words thousands deep: down to 0 and to the top again; with single steps down on the way up; and by chance."""
+    """Words thousands deep: to 0 and up again; with single steps down on the way up; and by chance."""
     top = "(" * DEPTH + ")" * DEPTH
     jagged = "(()" * DEPTH + ")" * DEPTH
     return Words.from_strings([top + top, jagged, "()" * DEPTH, *dyck.uniform(5, 10_000, seed=1).strings()])
 
 
 class TestExactCounters:
-    @pytest.mark.parametrize(("counter", "dtype"), [("relu", "float32"), ("relu", "float64"), ("lstm", "float32")])
+    @pytest.mark.parametrize(
+        ("counter", "dtype"), [("relu", "float32"), ("relu", "float64"), ("lstm", "float32")]
+    )
     def test_thousands_deep(self, counter, dtype, deep_words):
         nets = cells.exact(counter).astype(dtype)
         assert deep_words.depth.max() > DEPTH
@@ -261,5 +271,7 @@ class TestExactCounters:
 def test_the_cells():
     assert CELLS == ("lstm", "gru", "relu")
     assert [cells.gates(cell) for cell in CELLS] == [4, 3, 1]
-    numbers = {cell: sum(a[0].size for a in cells.initialize(cell, [0]).parameters.values()) for cell in CELLS}
+    numbers = {
+        cell: sum(a[0].size for a in cells.initialize(cell, [0]).parameters.values()) for cell in CELLS
+    }
     assert numbers == {"lstm": 24, "gru": 19, "relu": 9}

@@ -17,7 +17,7 @@ TIE = 1e-4
 
 
 def agree_but_for_ties(failures: np.ndarray, outputs: np.ndarray, words: Words) -> int:
-    """Assert that first failures are those of PyTorch's logits, except at a tie; returns how many ties there were."""
+    """Assert that first failures are those of PyTorch's logits, except at ties; returns their number."""
     different = np.argwhere(failures != oracles.first_wrong(outputs, words))
     for run, word in different:
         step = min(failures[run, word], oracles.first_wrong(outputs, words)[run, word])
@@ -55,7 +55,9 @@ class TestFirstFailure:
     def test_any_weights_and_words(self, name, seed, scale, dtype):
         drawn = cells.initialize(name, range(seed, seed + 5)).astype(dtype)
         # A read-out that is right more often than not, so that failures come late.
-        nets = Networks(name, {key: array * drawn.dtype.type(scale) for key, array in drawn.parameters.items()})
+        nets = Networks(
+            name, {key: array * drawn.dtype.type(scale) for key, array in drawn.parameters.items()}
+        )
         nets.parameters["output.bias"][:] = [5.0, 0.2]
         words = dyck.pcfg(12, (2, 100), seed)
         agree_but_for_ties(evaluation.first_failure(nets, words), oracles.logits(nets, words), words)
@@ -89,7 +91,9 @@ class TestFirstFailure:
         assert reference.first_failure(constant(cell, 0.0, -0.0).to_torch(0), words).tolist() == [3]
 
     def test_nan_is_wrong_at_any_depth(self, cell):
-        nets = Networks.concatenate([constant(cell, 1, np.nan), constant(cell, np.nan, -1), constant(cell, 1, 1)])
+        nets = Networks.concatenate(
+            [constant(cell, 1, np.nan), constant(cell, np.nan, -1), constant(cell, 1, 1)]
+        )
         words = Words.from_strings(["()", "(()())"])
         assert evaluation.first_failure(nets, words).tolist() == [[0, 0], [0, 0], [1, 5]]
         assert evaluation.return_recall(nets, words).tolist() == [0, 0, 0]
@@ -140,7 +144,10 @@ class TestMeasures:
         assert 0.1 < expected.mean() < 0.9
 
     def test_returns(self, test_words):
-        expected = [sum(word[:t].count("(") * 2 == t for t in range(1, len(word) + 1)) for word in test_words.strings()]
+        expected = [
+            sum(word[:t].count("(") * 2 == t for t in range(1, len(word) + 1))
+            for word in test_words.strings()
+        ]
         assert evaluation.returns(test_words).tolist() == expected
 
     def test_the_constant_predictor(self, cell, test_words):

@@ -59,7 +59,12 @@ class TestLoop:
 class TestFirstFailure:
     @pytest.mark.parametrize(
         ("logits", "expected"),
-        [((1, 1), [1, 3, 1, 5]), ((1, -1), [0, 0, 0, 0]), ((-1, 1), [0, 0, 0, 0]), ((1, np.nan), [0, 0, 0, 0])],
+        [
+            ((1, 1), [1, 3, 1, 5]),
+            ((1, -1), [0, 0, 0, 0]),
+            ((-1, 1), [0, 0, 0, 0]),
+            ((1, np.nan), [0, 0, 0, 0]),
+        ],
     )
     def test_constant_answers(self, cell, logits, expected, words):
         module = cells.initialize(cell, [0]).to_torch(0)
@@ -69,7 +74,9 @@ class TestFirstFailure:
         assert reference.first_failure(module, words).tolist() == expected
 
     def test_a_word_that_is_right_counts_its_length(self, words):
-        assert reference.first_failure(cells.exact("relu").to_torch(0), words).tolist() == words.lengths.tolist()
+        assert (
+            reference.first_failure(cells.exact("relu").to_torch(0), words).tolist() == words.lengths.tolist()
+        )
 
 
 class Foreign(nn.Module):
@@ -111,7 +118,9 @@ class TestModulesOfOtherMakes:
 
     @pytest.mark.parametrize("layer", [nn.RNN(2, 1), nn.LSTMCell(2, 1)], ids=["tanh", "cell"])
     def test_other_layers(self, layer):
-        with pytest.raises(ValueError, match="need an nn.LSTM, nn.GRU or nn.RNN with nonlinearity 'relu', got"):
+        with pytest.raises(
+            ValueError, match="need an nn.LSTM, nn.GRU or nn.RNN with nonlinearity 'relu', got"
+        ):
             Networks.from_torch([nn.ModuleList([layer, nn.Linear(1, 2)])])
 
     @pytest.mark.parametrize(
@@ -129,5 +138,7 @@ class TestModulesOfOtherMakes:
         ids=["input", "hidden", "layers", "bias", "both ways", "projection", "outputs", "read-out bias"],
     )
     def test_other_sizes(self, module):
-        with pytest.raises(ValueError, match=r"need a layer with .*'hidden_size': 1.* and a biased nn.Linear\(1, "):
+        with pytest.raises(
+            ValueError, match=r"need a layer with .*'hidden_size': 1.* and a biased nn.Linear\(1, "
+        ):
             Networks.from_torch([module])

@@ -138,7 +138,9 @@ class TestRegimen:
         ],
     )
     def test_fields_of_another_cell(self, cell, name, value):
-        with pytest.raises(ValueError, match=f"{name} must be .*(only an LSTM forgets|belongs to the ReLU); got"):
+        with pytest.raises(
+            ValueError, match=f"{name} must be .*(only an LSTM forgets|belongs to the ReLU); got"
+        ):
             regimen(cell, **{name: value})
 
     @pytest.mark.parametrize("name", ["LSTM", "", None, ["lstm"]])
@@ -158,7 +160,9 @@ class TestRegimen:
         assert made.but() == made
         with pytest.raises(ValueError, match="epochs must be"):
             made.but(epochs=0)
-        with pytest.raises(ValueError, match=r"field must be one of \['cell', 'learning_rate', .*; got \['momentum'\]"):
+        with pytest.raises(
+            ValueError, match=r"field must be one of \['cell', 'learning_rate', .*; got \['momentum'\]"
+        ):
             made.but(momentum=0.9)
 
     @pytest.mark.parametrize("changes", GOOD, ids=str)
@@ -173,7 +177,10 @@ class TestRegimen:
             {"cell": "lstm"},
             {**regimen().to_dict(), "momentum": 0.9},
             {**regimen().to_dict(), "learning_rate": {"start": 1.0}},
-            {**regimen().to_dict(), "learning_rate": {"start": 1.0, "end": 1.0, "first": 1, "last": 2, "x": 0}},
+            {
+                **regimen().to_dict(),
+                "learning_rate": {"start": 1.0, "end": 1.0, "first": 1, "last": 2, "x": 0},
+            },
         ],
         ids=["nothing", "too little", "too much", "half a schedule", "more than a schedule"],
     )
@@ -189,7 +196,9 @@ class TestRegimen:
 class TestThePapers:
     def test_values(self):
         assert set(regimens.PAPER) == set(cells.CELLS)
-        rates = {cell: (paper.cell, paper.learning_rate, paper.epochs) for cell, paper in regimens.PAPER.items()}
+        rates = {
+            cell: (paper.cell, paper.learning_rate, paper.epochs) for cell, paper in regimens.PAPER.items()
+        }
         assert rates == {"lstm": ("lstm", 0.01, 30), "gru": ("gru", 0.001, 30), "relu": ("relu", 0.01, 30)}
 
     def test_nothing_but_the_papers_ways(self):
@@ -203,7 +212,9 @@ class TestThePapers:
 
 class TestThoseThatCount:
     def test_one_a_cell(self):
-        assert {cell: counting.cell for cell, counting in regimens.COUNTING.items()} == {c: c for c in cells.CELLS}
+        assert {cell: counting.cell for cell, counting in regimens.COUNTING.items()} == {
+            c: c for c in cells.CELLS
+        }
 
     def test_ingredients_are_what_differs(self, cell):
         paper, counting = regimens.PAPER[cell], regimens.COUNTING[cell]

@@ -1,4 +1,4 @@
-"""Runs: independent of each other to the last bit, recorded as they were, and honest about what went wrong."""
+"""Runs: independent of each other to the last bit, recorded as they were, honest about what went wrong."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ class TestTheSameBits:
         environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
         environment["PYTHONPATH"] = str(Path(__file__).parents[1])
         done = subprocess.run(
-            [sys.executable, small_sweep.__file__], env=environment, capture_output=True, text=True, timeout=600
+            [sys.executable, small_sweep.__file__],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
         assert done.stdout.strip() == SWEEP, done.stderr
 
@@ -141,7 +145,10 @@ class TestWhatIsRecorded:
         """Loss of each validation word under each checkpoint by PyTorch: (runs, epochs, words)."""
         return np.array(
             [
-                [reference.word_losses(nets.to_torch(run), validation_words) for nets in runs.checkpoints.values()]
+                [
+                    reference.word_losses(nets.to_torch(run), validation_words)
+                    for nets in runs.checkpoints.values()
+                ]
                 for run in range(len(runs))
             ]
         )
@@ -149,8 +156,12 @@ class TestWhatIsRecorded:
     def test_losses_are_pytorchs_of_the_networks_kept(self, runs, recomputed):
         history = runs.history
         assert list(history.columns) == ["run", "seed", "epoch", *MEASURES]
-        assert history["validation_loss"].tolist() == pytest.approx(recomputed.mean(axis=2).ravel().tolist(), 2e-4)
-        assert history["last_word_loss"].tolist() == pytest.approx(recomputed[:, :, -1].ravel().tolist(), 2e-4)
+        assert history["validation_loss"].tolist() == pytest.approx(
+            recomputed.mean(axis=2).ravel().tolist(), 2e-4
+        )
+        assert history["last_word_loss"].tolist() == pytest.approx(
+            recomputed[:, :, -1].ravel().tolist(), 2e-4
+        )
         assert not runs.diverged.any()
 
     def test_selection_by_either_criterion(self, runs, recomputed):
@@ -171,7 +182,9 @@ class TestHistory:
         # One epoch of the published loop; `test_adam` compares the weights.
         optimizer = torch.optim.Adam(module.parameters(), lr=regimens.PAPER[cell].learning_rate)
         order = training.word_order(1, 1, len(train_words))
-        assert runs.losses[0, 1, 1] == pytest.approx(reference.train_epoch(module, optimizer, train_words, order), 1e-4)
+        assert runs.losses[0, 1, 1] == pytest.approx(
+            reference.train_epoch(module, optimizer, train_words, order), 1e-4
+        )
 
     def test_first_of_equal_epochs_is_chosen(self):
         losses = np.array([[9.0, 2, 1, 1], [0, 3, 2, 1], [0, np.nan, 5, np.nan], [0, np.nan, np.nan, np.nan]])
@@ -188,7 +201,10 @@ class TestHistory:
 
     def test_runs_of_two_sweeps_are_no_sweep(self, train):
         one = train(short("lstm"), [0])
-        for other in (train(short("lstm", learning_rate=0.02), [1]), train(short("lstm"), [1], checkpoints=[3])):
+        for other in (
+            train(short("lstm", learning_rate=0.02), [1]),
+            train(short("lstm"), [1], checkpoints=[3]),
+        ):
             with pytest.raises(ValueError, match="one regimen with the same checkpoints"):
                 Runs.concatenate([one, other])
         with pytest.raises(ValueError, match="seeds must differ"):
@@ -213,7 +229,9 @@ class TestStart:
     )
     def test_recurrent_weight_of_a_relu(self, recurrent_weight, expected):
         drawn = cells.initialize("relu", range(20)).parameters
-        regimen = Regimen("relu", 0.01, 1, initial_scale=0.5, hidden_bias=0.3, recurrent_weight=recurrent_weight)
+        regimen = Regimen(
+            "relu", 0.01, 1, initial_scale=0.5, hidden_bias=0.3, recurrent_weight=recurrent_weight
+        )
         changed = training.initial_networks(regimen, range(20)).parameters
         assert np.array_equal(changed["weight_hh_l0"], expected(drawn["weight_hh_l0"]))
         assert np.array_equal(changed["bias_ih_l0"], drawn["bias_ih_l0"] * np.float32(0.5) + np.float32(0.3))
@@ -253,7 +271,9 @@ class TestBadInput:
 
     def test_start(self, train):
         for start in (cells.initialize("lstm", [1]), cells.initialize("relu", [1, 2])):
-            with pytest.raises(ValueError, match="the start must be 1 networks of cell 'relu', one a seed; got"):
+            with pytest.raises(
+                ValueError, match="the start must be 1 networks of cell 'relu', one a seed; got"
+            ):
                 train(short("relu"), [1], start=start)
 
     def test_no_words(self, train_words):

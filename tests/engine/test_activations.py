@@ -58,7 +58,7 @@ def worst(errors):
 
 
 def compiled(function):
-    """`values(x, y)`, the function applied; and two scans over floats of one sign, from bits `start` before `stop`."""
+    """The function applied to an array, and two scans over float32 of one sign."""
 
     @jitted
     def values(x, y):
@@ -80,7 +80,7 @@ def compiled(function):
 
     @jitted
     def worst_error(start, stop, negative):
-        """Largest distance in ulp between the float32 and the float64 function."""
+        """Largest distance in ulp between the float32 and the float64 function, bits `start` … `stop` − 1."""
         bits, before = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int32)
         y, x, exact, errors = np.empty(CHUNK, np.float32), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
         largest = 0.0
@@ -134,8 +134,8 @@ class TestSigmoid:
         assert np.array_equal(sigmoid.call([-0.0, 0.0]), np.float32([0.5, 0.5]))
 
     def test_within_3_ulp_at_every_float32(self, sigmoid):
-        # Where the value is a normal number, x ≥ −87.3. Nearer to 0 than 2^-26 and above 17 the function stands
-        # still, which its values at the ends say of all floats between them: it is monotone.
+        # Where the value is a normal number, x ≥ −87.3. Nearer to 0 than 2^-26 and above 17 the function
+        # stands still, which its values at the ends say of all floats between them: it is monotone.
         near, high, low = bits(2.0**-26), bits(17.0), bits(87.3)
         assert np.array_equal(sigmoid.call([-(2.0**-26), 2.0**-26, 17, np.inf]), np.float32([0.5, 0.5, 1, 1]))
         assert sigmoid.worst_error(near, high + 1, False) < 1.6
@@ -147,7 +147,9 @@ class TestSigmoid:
 
     def test_where_it_saturates(self, sigmoid):
         assert first_float(lambda x: sigmoid.call(x)[0] == 1, 1, 100) == np.float32(16.635532)
-        assert first_float(lambda x: sigmoid.call(-x)[0] == 0, 1, 100) == np.nextafter(np.float32(88), np.float32(99))
+        assert first_float(lambda x: sigmoid.call(-x)[0] == 0, 1, 100) == np.nextafter(
+            np.float32(88), np.float32(99)
+        )
         assert np.array_equal(sigmoid.call([-np.inf, np.inf, -3e38, 3e38]), np.float32([0, 1, 0, 1]))
 
     def test_nan_gives_nan(self, sigmoid):

@@ -51,8 +51,9 @@ def test_the_published_loop_in_float64(cell: str, words: Words):
 def test_a_thousand_steps_of_the_published_loop(cell: str, words: Words):
     """Weights within 1e-3, unless the run is at the mercy of its rounding in PyTorch as well.
 
-    A ReLU is now and then within a rounding of its kink, and from there two float32 programs go two ways. Then
-    PyTorch's own run parts from the one in float64, of which `test_the_published_loop_in_float64` makes sure.
+    A ReLU is now and then within a rounding of its kink, and from there two float32 programs go two ways.
+    Then PyTorch's own run parts from the one in float64 too, and `test_the_published_loop_in_float64` holds
+    the latter to PyTorch's.
     """
     runs = {"lstm": 2, "gru": 1, "relu": 5}[cell]
     regimen = regimens.PAPER[cell].but(epochs=1)
@@ -119,7 +120,9 @@ def test_gain_and_schedule_reach_the_optimizer(cell: str, words: Words):
     optimizer = torch.optim.Adam(module.parameters(), lr=rate)
     for index in training.word_order(0, 1, 200):
         word = words[int(index)]
-        acting = {name: p if name.startswith("output.") else gain * p for name, p in module.named_parameters()}
+        acting = {
+            name: p if name.startswith("output.") else gain * p for name, p in module.named_parameters()
+        }
         outputs = torch.func.functional_call(module, acting, (reference.one_hot(word).double(),))
         optimizer.zero_grad()
         nn.functional.mse_loss(torch.sigmoid(outputs), torch.from_numpy(word.targets[0]).double()).backward()

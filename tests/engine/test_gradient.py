@@ -1,7 +1,7 @@
 """The hand-written backward passes against autograd, each lane with its own network and its own word.
 
-The measure is ‖g − g*‖ / ‖g*‖ over all parameters of a network, g* by autograd in float64 at the same weights: in
-float32 that charges the engine for its own rounding and spares it PyTorch's.
+The measure is ‖g − g*‖ / ‖g*‖ over all parameters of a network, g* by autograd in float64 at the same
+weights: in float32 that charges the engine for its own rounding and spares it PyTorch's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FLOAT32, FLOAT64 = 1e-5, 1e-9
 
 @st.composite
 def dyck_words(draw: st.DrawFn, longest: int = 80) -> str:
-    """A word from a list of wishes to close: one that cannot be met opens instead, and the end closes what is open."""
+    """A word from wishes to close: one that cannot be met opens instead, and the end closes what is open."""
     word, depth = "(", 1
     for close in draw(st.lists(st.booleans(), max_size=longest // 2 - 1)):
         word += ")" if close and depth else "("
@@ -44,7 +44,9 @@ def problems(draw: st.DrawFn, cell: str) -> tuple[Networks, Words]:
     return Networks(cell, parameters), Words.from_strings(words)
 
 
-def largest_difference(nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0) -> tuple[float, float]:
+def largest_difference(
+    nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0
+) -> tuple[float, float]:
     """Largest relative difference of any run's gradient from autograd's in float64, and of any run's loss."""
     losses, gradients = oracles.engine_gradient(nets, words, gain, leak)
     by_loss, by_gradient = 0.0, 0.0
@@ -88,7 +90,7 @@ def test_larger_weights(cell: str, words: Words):
 
 
 def test_larger_weights_of_a_relu_in_float64(words: Words):
-    # In float32 a state of 10^20 has no digits left after the decimal point, for PyTorch no more than for the engine.
+    # In float32 a state of 10^20 has no digits after the decimal point, in PyTorch as in the engine.
     nets = scaled(cells.initialize("relu", range(LANES)), 3).astype("float64")
     assert max(largest_difference(nets, words)) < FLOAT64
 
@@ -112,7 +114,9 @@ def test_a_dead_relu_has_no_recurrent_gradient(words: Words):
     nets = cells.initialize("relu", [0])
     nets.parameters["bias_hh_l0"][:] = -5
     _, gradient = oracles.engine_gradient(nets, words[:1])
-    assert np.count_nonzero(gradient) == 2  # both biases of the read-out: h is 0, so its weights have none either
+    assert (
+        np.count_nonzero(gradient) == 2
+    )  # both biases of the read-out: h is 0, so its weights have none either
 
 
 def test_a_lanes_gradient_knows_nothing_of_the_others(cell: str, words: Words):

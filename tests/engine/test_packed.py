@@ -49,4 +49,6 @@ def test_the_readout_stands_first(cell: str):
     parameters = cells.initialize(cell, [0]).parameters
     expected = np.concatenate([parameters[name].ravel() for name in PARAMETERS])
     assert np.array_equal(block.reshape(-1, LANES)[:, 0], expected)
-    assert np.array_equal(expected[:4], np.r_[parameters["output.weight"].ravel(), parameters["output.bias"].ravel()])
+    assert np.array_equal(
+        expected[:4], np.r_[parameters["output.weight"].ravel(), parameters["output.bias"].ravel()]
+    )

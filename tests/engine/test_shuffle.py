@@ -44,7 +44,9 @@ def test_every_permutation_is_as_likely():
 @pytest.mark.parametrize("by", ["seed", "epoch"])
 def test_every_word_is_as_likely_in_every_place(by: str):
     n, draws = 16, 8_000
-    orders = np.array([word_order(k if by == "seed" else 7, 1 if by == "seed" else k, n) for k in range(1, draws + 1)])
+    orders = np.array(
+        [word_order(k if by == "seed" else 7, 1 if by == "seed" else k, n) for k in range(1, draws + 1)]
+    )
     counts = np.stack([np.bincount(orders[:, place], minlength=n) for place in range(n)])
     # Rows and columns both sum to `draws`: (n − 1)² degrees of freedom.
     assert chisquare(counts.ravel(), ddof=n**2 - 1 - (n - 1) ** 2).pvalue > 0.001
