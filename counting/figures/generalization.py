@@ -32,7 +32,7 @@ def accuracy_by_length(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) 
         ax.minorticks_off()
         ax.set_title(CELL_NAMES[cell], fontsize=10)
     panels[0].set(ylabel="share of words right")
-    panels[0].legend(loc="lower left", fontsize=7)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -91,11 +91,13 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
     look = {"color": BASELINE, "linewidth": 2.5, "alpha": 0.7}
     panels[0].plot(flat.returns, flat.constant, label="“both allowed”", **look)
     panels[0].set(xscale="log", xlabel="returns to depth 0", ylabel="mean first failure", ylim=(0, None))
+    panels[0].set_xticks([1, 10, 100], ["1", "10", "100"])
     panels[0].legend(fontsize=7)
     for ax, (word, frame) in zip(panels[1:], peaks.groupby("word", sort=False), strict=True):
         for cell, rows in frame.groupby("cell", sort=False):
             _band(ax, rows.peak, rows.share, rows.low, rows.high, cell)
         ax.set(xscale="log", xlabel=f"peak of {word}", ylabel="share of runs right", ylim=(-0.03, 1.03))
+        ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
     return figure
 
 
@@ -124,9 +126,10 @@ def regression(
         ax.scatter(x, y, s=16, facecolors="none", edgecolors="black", marker=MARKERS[cell], linewidths=0.6)
         _line(ax, x, line, color="black", linestyle="--")
         ax.set(xlabel=f"−log₁₀ {reading}")
+    for ax, cell in zip(panels, cells, strict=False):
         ax.set_title(CELL_NAMES[cell], fontsize=10)
     for ax in panels[:: len(cells)]:
-        ax.set(ylabel="mean first failure")
+        ax.set(ylabel="mean first failure", ylim=(-30, 1030))
     return figure
 
 
