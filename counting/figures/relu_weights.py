@@ -138,7 +138,7 @@ def kinks(
     left.axvline(0, color=EXACT, linewidth=0.8)
     left.set(xlabel="ratio B / A + 1", ylabel="loss / loss of the exact counter")
     left.locator_params(axis="x", nbins=5)
-    left.legend(loc="lower left", fontsize=8)
+    left.legend(loc="upper center", frameon=True, framealpha=1)
     right.semilogy(gains, falls, color=EXACT)
     right.set(xlabel="gain of the read-out (per step)", ylabel="loss of the exact counter")
     return figure
