@@ -21,7 +21,7 @@ from counting.dyck import Words
 GATES = ("i", "f", "g", "o")
 INPUT, FORGET, CANDIDATE, OUTPUT = range(4)
 _SETTLED = 60
-"""Steps after which h deep inside a word no longer changes: it contracts by |U_o| o (1 − o) < 1 each."""
+"""Steps after which h deep inside a word no longer changes, in any network that counts at all."""
 
 
 def oriented(nets: Networks) -> Networks:

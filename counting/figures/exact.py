@@ -44,3 +44,15 @@ def rounding(lengths: np.ndarray, shares: Mapping[str, np.ndarray], bound: int) 
     ax.set_xscale("log", base=2)
     ax.legend(loc="center right")
     return figure
+
+
+def drift(depth: np.ndarray, error: np.ndarray) -> Figure:
+    """Depth along one word, and below it how far the state is from the depth, in steps; both (T,)."""
+    figure, (top, bottom) = axes(rows=2, height=1.7, sharex=True)
+    top.plot(depth, color=BASELINE)
+    top.set(ylabel="depth")
+    bottom.plot(error, color=COLORS["relu"])
+    for half in (-0.5, 0.5):
+        bottom.axhline(half, color=FAILURE, linestyle="--", linewidth=1)
+    bottom.set(xlabel="step", ylabel="error (steps)")
+    return figure
