@@ -144,6 +144,12 @@ def _band(subject: _Subject, depth: int, sweeps: int) -> tuple[bool, float]:
     return True, float(max((boxes[row + 1] - boxes[row]).max() for row in range(0, len(boxes), 2)))
 
 
+def band_closes(network: Networks, depths: Iterable[int]) -> bool:
+    """Whether a band is found to each of these depths: words of any length are right up to there."""
+    subject = _subject(network)
+    return all(_band(subject, depth, FEW_SWEEPS)[0] for depth in depths)
+
+
 def _deepest_band(subject: _Subject) -> int:
     """The largest depth, short of MAX_DEPTH, to which a band was found to close: words of any length are
     right there."""

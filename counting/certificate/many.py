@@ -14,13 +14,17 @@ import numpy as np
 
 from counting import evaluation
 from counting.cells import Networks
-from counting.certificate.decide import MAX_DEPTH, certify
+from counting.certificate import decide
+from counting.certificate.decide import MAX_DEPTH
 from counting.dyck import Words
 from counting.engine.lanes import kernel, lane_loop, like
 
 RUNGS = 64
 """Rungs that are climbed; exactness from half of them on carries the rest."""
 
+
+DEPTHS = (2**10, 2**16, MAX_DEPTH)
+"""A band to MAX_DEPTH is looked for where one to these smaller depths was found: it needs them."""
 
 TOWER = 2**16
 """Height of the tower that sorts out most wrong networks."""
@@ -45,13 +49,15 @@ def proved(networks: Networks, max_length: int | None = None) -> np.ndarray:
         stands = evaluation.first_failure(networks[open_cases], tower)[:, 0] == tower.longest
         open_cases = [run for run, fine in zip(open_cases, stands, strict=True) if fine]
 
-    def decide(run: int) -> bool:
+    def decided(run: int) -> bool:
         if networks.cell == "relu" and max_length is not None:
             return _relu_right(*_relu_numbers(networks, run), max_length)
-        return certify(networks[int(run)], max_length, replay=False).proved
+        if max_length is None:
+            return decide.band_closes(networks[int(run)], DEPTHS)
+        return decide.certify(networks[int(run)], max_length, replay=False).proved
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        right[open_cases] = list(pool.map(decide, open_cases))
+        right[open_cases] = list(pool.map(decided, open_cases))
     return right
 
 
