@@ -137,7 +137,7 @@ def kinks(
         left.plot(ratio[k] + 1, profile[k], marker="o", color=color)
     left.axvline(0, color=EXACT, linewidth=0.8)
     left.set(xlabel="ratio B / A + 1", ylabel="loss / loss of the exact counter")
-    left.locator_params(axis="x", nbins=5)
+    left.locator_params(axis="x", nbins=3)
     left.legend(loc="upper center", frameon=True, framealpha=1)
     right.semilogy(gains, falls, color=EXACT)
     right.set(xlabel="gain of the read-out (per step)", ylabel="loss of the exact counter")
