@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-# What sticks out on the right, unless a box around it scrolls or clips.
+# What sticks out on the right, unless a box around it scrolls or clips, or it is the drawer that waits outside.
 STICKING_OUT = """() => {
   const contained = element => {
     for (let box = element.parentElement; box && box !== document.body; box = box.parentElement)
@@ -32,7 +32,7 @@ STICKING_OUT = """() => {
   };
   return [...document.querySelectorAll("main *")]
     .filter(e => e.getBoundingClientRect().width > 0 && e.getBoundingClientRect().right > innerWidth + 1)
-    .filter(e => !contained(e))
+    .filter(e => !contained(e) && !e.closest("#pst-secondary-sidebar"))
     .map(e => e.outerHTML.slice(0, 120));
 }"""
 
