@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,3 +251,13 @@ def test_interrupted_sweep_goes_on_where_it_stopped(words, monkeypatch, training
     monkeypatch.setattr(results, "SHARD", 100)
     monkeypatch.setenv("COUNTING_RESULTS", "retrain")
     assert same(obtain(words, seeds=range(5)), runs)
+
+
+COMMITTED = sorted((Path(__file__).resolve().parent.parent / "results").glob("*"))
+
+
+def test_committed_results_are_whole_current_and_small():
+    assert COMMITTED
+    for path in COMMITTED:
+        assert results.manifest(path)["code"] == results.code_sha256(), f"{path.name}: run `make book ACCEPT=1`"
+    assert sum(path.stat().st_size for path in COMMITTED) < 20e6
