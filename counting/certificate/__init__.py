@@ -4,7 +4,8 @@
     relu · lstm · gru   what a symbol makes of a whole interval of states, in the network's own arithmetic
     boxes     many of them side by side         table       prefixes by length and depth
     band      words of any length               lower       no word shorter than this fails
-    search    a word that fails                 tall        `(^n )^n`, and states that come back
+    search    a word that fails                 extremes    both at once, for the ReLU
+    far       a word beyond the tables
     many      which of many networks are proved
     exhaustive   every prefix, one by one: what all of this is held to
 

@@ -26,12 +26,27 @@ def monotone(bound: int) -> str:
     )
 
 
-def boxes(bound: int, found: bool) -> str:
-    """The table of boxes is read rightly in words shorter than `bound`; a word that fails was `found`."""
+def boxes(bound: int) -> str:
+    """The table of boxes is read rightly in words shorter than `bound`."""
     return (
         "Boxes that hold the states of all prefixes of one length and depth, computed in the network's own "
-        f"arithmetic, are read rightly in words of fewer than {bound:,} symbols"
-    ) + ("; the word was found among the extreme states of each length and depth." if found else ".")
+        f"arithmetic, are read rightly in words of fewer than {bound:,} symbols."
+    )
+
+
+NOTHING = "There is no shorter word."
+SEARCHED = "The word was found among the extreme states of each length and depth."
+
+
+def zigzag(base: int, peak: int) -> str:
+    """The word goes straight up and down between two depths, once or more often."""
+    return (
+        f"The word goes up and down between the depths {base:,} and {base + peak:,} until the network fails."
+    )
+
+
+def tower(height: int) -> str:
+    return f"The word goes straight up to depth {height:,} and down."
 
 
 def collision(n: int, m: int) -> str:

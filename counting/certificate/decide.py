@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from counting import cells
 from counting.cells import Networks
-from counting.certificate import arguments, band, lower, search, tall
+from counting.certificate import arguments, band, extremes, far, lower, search
 from counting.certificate.gates import Numbers, numbers
 from counting.certificate.verdict import Certificate
 from counting.dyck import Words
+from counting.engine.lanes import LANES
 from counting.engine.packed import pack_blocks
 
 if TYPE_CHECKING:
@@ -26,22 +28,20 @@ MAX_DEPTH = 2**24
 LONGEST = {"relu": 30_000, "lstm": 10_000, "gru": 10_000}
 """Tables over lengths and depths grow with the square of the length; this is as far as they go."""
 
-USUAL = {"relu": 10_000, "lstm": 1_000, "gru": 1_000}
-"""How far they go where no length is asked for."""
-
 REPLAYED = 100_000
 """PyTorch takes about 10 µs a symbol; longer counterexamples are not replayed."""
 
-FEW_SWEEPS, SWEPT = 6, 2**18
-"""Sweeps for a band that may close at once; boxes swept where the deepest band is looked for."""
+FEW_SWEEPS, SWEPT, COARSE = 6, 2**18, 2**20
+"""Sweeps for a band that may close at once; boxes swept where one that may not is looked for; the depth from
+which on the deepest band is found to within a factor of 2."""
 
-FEWEST_SLOTS, BOXES, FAR = 4, 2**23, 2**20
-"""Slots of a cell where memory is short; boxes in a table where refinement stops, about half a second of
-work; steps of `(` in which a state may come back."""
+FEWEST_SLOTS, BOXES = 4, 2**23
+"""Slots of a cell in the largest tables; boxes in a table where refinement stops, about half a second of
+work."""
 
-
-def _nothing() -> np.ndarray:
-    return np.empty(0, np.int8)
+RETURNING, ZIGZAGS, FARTHEST = 2**20, 2**21, 2 * MAX_DEPTH + 2
+"""Symbols read: to find `(^n` and `(^m` that leave the same state; in the longest zigzag; in the longest
+tower."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,17 @@ class _Subject:
     bounded: bool
 
 
-@dataclass
-class _Findings:
-    """What is known so far: no word below `lower` fails; after `prefix`, unless it is empty, the network is
-    wrong."""
+@dataclass(frozen=True)
+class _Wrong:
+    """A prefix, int8 (t,), after which the network is wrong, and how it was found."""
 
-    lower: int
+    prefix: np.ndarray
     argument: str
-    prefix: np.ndarray = field(default_factory=_nothing)
-    collision: tuple[int, int] | None = None
 
     @property
-    def found(self) -> bool:
-        return len(self.prefix) > 0
+    def length(self) -> int:
+        """Of the shortest word that begins with the prefix."""
+        return int(2 * np.count_nonzero(self.prefix == 0))
 
 
 def certify(
@@ -85,19 +83,39 @@ def certify(
     _check_length(max_length)
     cell = subject.network.cell
     depth = MAX_DEPTH if max_length is None else min(MAX_DEPTH, max_length // 2)
-    closed, widest = _band(subject, depth, FEW_SWEEPS)
-    if closed:
-        findings = _Findings(2 * depth + 2, arguments.band(depth, widest))
-    else:
-        findings = _tables(subject, min(max_length or USUAL[cell], LONGEST[cell]))
-        depth = _deepest_band(subject) if max_length is None else 0
-    proved = closed if max_length is None else findings.lower > max_length
-    if cell == "gru" or not (proved or max_length or findings.found):
-        findings.collision = _collision(subject)
-    if not (proved or findings.found):
-        _look_far(subject, findings, max_length)
-    certificate = _certificate(subject, max_length, findings, depth, proved)
-    if replay and certificate.refuted and certificate.upper <= REPLAYED:
+    # A band that closes says all there is to say; where only tables can decide, a failed attempt should be
+    # short.
+    depth, widest = _deepest_band(subject) if max_length is None else _band(subject, depth, FEW_SWEEPS)
+    bound, argument = 2 * depth + 2, arguments.band(depth, widest) if depth else arguments.NOTHING
+    wrong, collision = None, None
+    proved = depth == MAX_DEPTH if max_length is None else bound > max_length
+    if cell == "gru" or not (proved or max_length):
+        collision = _collision(subject)
+    if not proved:
+        longest = min(max_length or LONGEST[cell], LONGEST[cell])
+        if longest != max_length:
+            wrong = _far(subject, collision, bound, max_length)
+            longest = min(longest, wrong.length - 2) if wrong else longest
+        if longest >= bound:
+            bound, argument, found = _tables(subject, longest)
+            wrong = found or wrong
+        proved = max_length is not None and bound > max_length
+        if not (proved or wrong):
+            wrong = _far(subject, collision, bound, max_length)
+    certificate = Certificate(
+        cell=cell,
+        dtype=subject.network.dtype.name,
+        max_length=None if max_length is None else int(max_length),
+        max_depth=MAX_DEPTH if max_length is None else None,
+        proved=proved,
+        lower=bound,
+        argument=" ".join(filter(None, (argument, wrong and wrong.argument))),
+        counterexample=_word(wrong) if wrong else None,
+        failing_step=len(wrong.prefix) - 1 if wrong else None,
+        any_length_to_depth=depth,
+        collision=collision,
+    )
+    if replay and wrong and wrong.length <= REPLAYED:
         return certificate.replayed(subject.network)
     return certificate
 
@@ -133,15 +151,15 @@ def _check_length(max_length: int | None) -> None:
         raise ValueError(f"max_length must be a whole number, at least 2, or None; got {max_length!r}")
 
 
-def _band(subject: _Subject, depth: int, sweeps: int) -> tuple[bool, float]:
-    """Whether a band over depths 0 to `depth` closes and is read rightly, and how wide it is at its
-    widest."""
+def _band(subject: _Subject, depth: int, sweeps: int) -> tuple[int, float]:
+    """`depth` and how wide the band is at its widest, where one over depths 0 to `depth` closes; else (0,
+    0)."""
     if not subject.bounded:
-        return False, 0.0
+        return 0, 0.0
     ending, _, boxes = band.close_band(subject.cell, subject.numbers, depth, sweeps)
     if ending != band.CLOSED:
-        return False, 0.0
-    return True, float(max((boxes[row + 1] - boxes[row]).max() for row in range(0, len(boxes), 2)))
+        return 0, 0.0
+    return depth, float(max((boxes[row + 1] - boxes[row]).max() for row in range(0, len(boxes), 2)))
 
 
 def band_closes(network: Networks, depths: Iterable[int]) -> bool:
@@ -150,87 +168,99 @@ def band_closes(network: Networks, depths: Iterable[int]) -> bool:
     return all(_band(subject, depth, FEW_SWEEPS)[0] for depth in depths)
 
 
-def _deepest_band(subject: _Subject) -> int:
-    """The largest depth, short of MAX_DEPTH, to which a band was found to close: words of any length are
-    right there."""
+def _deepest_band(subject: _Subject) -> tuple[int, float]:
+    """The largest depth to which a band was found to close, and how wide it is. Words of any length are right
+    there."""
 
-    def closes(depth: int) -> bool:
-        return _band(subject, depth, max(FEW_SWEEPS, SWEPT // depth))[0]
+    def tried(depth: int) -> tuple[int, float]:
+        return _band(subject, depth, max(FEW_SWEEPS, SWEPT // depth))
 
-    good, bad = 0, 1
-    while bad < MAX_DEPTH and closes(bad):
-        good, bad = bad, 2 * bad
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        good, bad = (middle, bad) if closes(middle) else (good, middle)
-    return good
+    best, bad = (0, 0.0), 1
+    while bad <= MAX_DEPTH and (found := tried(bad))[0]:
+        best, bad = found, 16 * bad
+    while bad <= MAX_DEPTH and bad - best[0] > (1 if bad <= COARSE else best[0]):
+        middle = (best[0] + bad) // 2
+        found = tried(middle)
+        best, bad = (found, bad) if found[0] else (best, middle)
+    return best
 
 
-def _tables(subject: _Subject, longest: int) -> _Findings:
+def _tables(subject: _Subject, longest: int) -> tuple[int, str, _Wrong | None]:
     """Decide on words of up to `longest` symbols by tables over length and depth, refined until their bounds
-    meet."""
+    meet.
+
+    Returns a length below which no word fails, at most that of the shortest word longer than `longest`; why;
+    and a prefix that is wrong, if one was found.
+    """
+    wrong, bound, shortest = None, 2, longest - longest % 2 + 2
     if subject.network.cell == "relu":
-        prefix = search.search(subject.cell, subject.block, subject.numbers, longest, 2)
-        bound = _needs(prefix) if len(prefix) else longest - longest % 2 + 2
-        return _Findings(bound, arguments.monotone(bound), prefix)
-    bound, shortest, prefix = 2, longest - longest % 2 + 2, _nothing()
+        finite, prefix = extremes.shortest_failure(subject.numbers, longest)
+        if not finite:
+            prefix = search.search(subject.cell, subject.block, subject.numbers, longest, 2)
+        if len(prefix):
+            wrong = _Wrong(prefix, "")
+            shortest = wrong.length
+        return shortest, arguments.monotone(shortest), wrong
     slots = int(np.clip(BOXES // (longest**2 // 8 + 1), FEWEST_SLOTS, 16))
     while bound < shortest:
         if slots <= search.MOST_SLOTS:
-            found = search.search(subject.cell, subject.block, subject.numbers, shortest - 2, slots)
-            shortest, prefix = (_needs(found), found) if len(found) else (shortest, prefix)
+            prefix = search.search(subject.cell, subject.block, subject.numbers, shortest - 2, slots)
+            if len(prefix):
+                wrong = _Wrong(prefix, arguments.SEARCHED)
+                shortest = wrong.length
         if subject.bounded:
             bound = max(bound, int(lower.lower_bound(subject.cell, subject.numbers, shortest - 2, slots)))
         slots *= 4
         if slots * shortest**2 // 8 > BOXES or (slots > search.MOST_SLOTS and not subject.bounded):
             break
-    return _Findings(bound, arguments.boxes(bound, len(prefix) > 0), prefix)
+    return bound, arguments.boxes(bound), wrong
 
 
 def _collision(subject: _Subject) -> tuple[int, int] | None:
     """The least n < m, n ≥ 1, such that `(^n` and `(^m` leave the same state, if one is found."""
-    n, m = (int(k) for k in tall.collision(subject.cell, subject.numbers, FAR))
+    n, m = (int(k) for k in far.collision(subject.cell, subject.numbers, RETURNING))
     if m < 0:
         return None
     # Where the start itself comes back: the same is true one `(` later, and `(` is the start of a word.
     return (n, m) if n else (1, m + 1)
 
 
-def _look_far(subject: _Subject, findings: _Findings, max_length: int | None) -> None:
-    """Look for a word beyond the tables: where a state comes back, else straight up and down."""
-    highest = 2 * MAX_DEPTH if max_length is None else max_length // 2
-    if findings.collision and findings.collision[1] <= highest:
-        heights, findings.argument = findings.collision, arguments.collision(*findings.collision)
-    else:
-        first = findings.lower // 2
-        heights = [first * 2**k for k in range(25) if first * 2**k <= highest]
-    for height in heights:
-        step = int(tall.tower(subject.cell, subject.numbers, height))
-        if step >= 0:
-            findings.prefix = (np.arange(step + 1) >= height).astype(np.int8)
-            return
+def _far(
+    subject: _Subject, collision: tuple[int, int] | None, bound: int, max_length: int | None
+) -> _Wrong | None:
+    """A word that fails, of at most `max_length` symbols, where no table need reach. No word below `bound`
+    fails."""
+    longest = min(max_length or FARTHEST, FARTHEST)
+    wrong = _zigzag(subject, min(longest, ZIGZAGS))
+    if collision and (not wrong or 2 * collision[1] < wrong.length):
+        wrong = next(filter(None, (_tower(subject, height) for height in collision)))
+        wrong = _Wrong(wrong.prefix, arguments.collision(*collision))
+    height = bound // 2
+    while not wrong and 2 * height <= longest:
+        wrong = _tower(subject, height)
+        height *= 2
+    return wrong if wrong and wrong.length <= longest else None
 
 
-def _needs(prefix: np.ndarray) -> int:
-    """Length of the shortest word that begins with this prefix."""
-    return int(2 * np.count_nonzero(prefix == 0))
+def _zigzag(subject: _Subject, length: int) -> _Wrong | None:
+    """The zigzag that fails first, of those from depth 0 and from depth 1 to peaks of powers of two."""
+    bases, peaks = np.arange(LANES) % 2, 2 ** (np.arange(LANES) // 2)
+    step, lane = far.zigzags(subject.cell, subject.numbers, bases, peaks, length)
+    if step < 0:
+        return None
+    base, peak = int(bases[lane]), int(peaks[lane])
+    t = np.arange(step + 1)
+    prefix = ((t - base) // peak % 2 * (t >= base)).astype(np.int8)
+    return _Wrong(prefix, arguments.zigzag(base, peak))
 
 
-def _certificate(
-    subject: _Subject, max_length: int | None, findings: _Findings, depth: int, proved: bool
-) -> Certificate:
-    prefix, wrong = findings.prefix, findings.found
-    word = np.concatenate([prefix, np.ones(_needs(prefix) - len(prefix), np.int8)])
-    return Certificate(
-        cell=subject.network.cell,
-        dtype=subject.network.dtype.name,
-        max_length=None if max_length is None else int(max_length),
-        max_depth=MAX_DEPTH if max_length is None else None,
-        proved=proved,
-        lower=findings.lower,
-        argument=findings.argument,
-        counterexample=Words(word[None], [len(word)]) if wrong else None,
-        failing_step=len(prefix) - 1 if wrong else None,
-        any_length_to_depth=depth,
-        collision=findings.collision,
-    )
+def _tower(subject: _Subject, height: int) -> _Wrong | None:
+    step = int(far.tower(subject.cell, subject.numbers, height))
+    prefix = (np.arange(step + 1) >= height).astype(np.int8)
+    return _Wrong(prefix, arguments.tower(height)) if step >= 0 else None
+
+
+def _word(wrong: _Wrong) -> Words:
+    """The shortest word that begins with the prefix."""
+    closing = np.ones(wrong.length - len(wrong.prefix), np.int8)
+    return Words(np.concatenate([wrong.prefix, closing])[None], [wrong.length])

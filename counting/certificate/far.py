@@ -1,12 +1,13 @@
-"""Words that go straight up: `(^n )^n`, and prefixes `(^n`, `(^m` that leave the same bits behind."""
+"""Words beyond the tables: zigzags, and prefixes `(^n`, `(^m` that leave the same bits
+behind."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from counting.certificate.boxes import H_HIGH, H_LOW, image, rows
+from counting.certificate.boxes import H_HIGH, H_LOW, image, images, rows
 from counting.certificate.gates import outputs, right
-from counting.engine.lanes import kernel, lane_loop, like
+from counting.engine.lanes import LANES, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN
 
 
@@ -20,6 +21,36 @@ def tower(cell, network, height):
         if not right(readout, t + 1 < 2 * height, state[H_LOW, 0], state[H_HIGH, 0]):
             return t
     return -1
+
+
+@lane_loop
+def _take(states, opened, closed, rising):
+    for row in range(states.shape[0]):
+        for lane in range(LANES):
+            states[row, lane] = opened[row, lane] if rising[lane] else closed[row, lane]
+
+
+@kernel()
+def zigzags(cell, network, bases, peaks, length):
+    """The first wrong step among the first `length` of LANES zigzags, and the lane it is in; or (−1, −1).
+
+    A zigzag is `(^base (^peak )^peak (^peak )^peak …`. bases, peaks: int64 (LANES,).
+    """
+    readout = outputs(network)
+    states = np.zeros((rows(cell), LANES), network.gates.dtype)
+    opened, closed = np.zeros_like(states), np.zeros_like(states)
+    depths, rising = np.zeros(LANES, np.int64), np.ones(LANES, np.bool_)
+    for t in range(length):
+        images(cell, network, OPEN, states, 0, opened)
+        images(cell, network, CLOSE, states, 0, closed)
+        _take(states, opened, closed, rising)
+        for lane in range(LANES):
+            depths[lane] += 1 if rising[lane] else -1
+            if not right(readout, depths[lane] > 0, states[H_LOW, lane], states[H_HIGH, lane]):
+                return t, lane
+            top = depths[lane] == bases[lane] + peaks[lane]
+            rising[lane] = depths[lane] <= bases[lane] or (rising[lane] and not top)
+    return -1, -1
 
 
 @lane_loop
