@@ -114,6 +114,28 @@ class TestTheSameBits:
         assert np.array_equal(five.losses[:, :, :4], three.losses, equal_nan=True)
 
 
+class TestSchedules:
+    """A schedule that stands still up to epoch 2 and then moves is a constant, until epoch 3."""
+
+    @pytest.mark.parametrize(
+        ("name", "start", "end"),
+        [("learning_rate", 0.01, 0.001), ("gate_gain", 2.0, 8.0), ("leak", 0.5, 0.0)],
+    )
+    def test_each_epoch_has_its_value(self, name, start, end, train, monkeypatch):
+        plain = Regimen("relu" if name == "leak" else "lstm", 0.01, 3)
+        scheduled = train(plain.but(**{name: Schedule(start, end, 2, 3)}), range(3))
+        # A leak must end at 0, so a constant one is no regimen; as a schedule, it is one that ends too late.
+        monkeypatch.setattr(Regimen, "__post_init__", lambda self: None)
+        constant, last = (
+            train(plain.but(**{name: start}), range(3)),
+            train(plain.but(**{name: end}), range(3)),
+        )
+        for epoch in (0, 1, 2):
+            assert scheduled.checkpoints[epoch] == constant.checkpoints[epoch]
+        assert scheduled.checkpoints[3] != constant.checkpoints[3]
+        assert scheduled.checkpoints[1] != last.checkpoints[1]
+
+
 class TestARelusOwnDivergence:
     def test_it_is_recorded_and_harms_no_one(self, train):
         """Found by itself, not planted: a ReLU of recurrent weight above 1 on a rate far too high."""
@@ -291,15 +313,18 @@ class InterruptingBar(tqdm):
     """A progress bar during which somebody presses Ctrl-C, when `epochs_of_runs` are done."""
 
     epochs_of_runs = 0
+    stop = threading.Event()
+    """The event by which `train` stops its blocks."""
 
     def update(self, n: int = 1) -> None:
         with self.get_lock():
             self.n += n
             reached = self.n >= type(self).epochs_of_runs > self.n - n
         if reached:
-            # To the thread that a terminal would send it to, which waits in `train`. Then give it time.
+            # To the thread that a terminal would send it to, once that has handed out all blocks and waits.
+            time.sleep(0.2)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            time.sleep(1)
+            assert type(self).stop.wait(60)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to a thread here")
@@ -307,6 +332,13 @@ class TestInterruption:
     @pytest.fixture(autouse=True)
     def bar(self, monkeypatch):
         assert threading.current_thread() is threading.main_thread()
+        train_block = training._train_block
+
+        def with_stop_known(*arguments):
+            InterruptingBar.stop = next(a for a in arguments if isinstance(a, threading.Event))
+            return train_block(*arguments)
+
+        monkeypatch.setattr(training, "_train_block", with_stop_known)
         monkeypatch.setattr(training, "tqdm", InterruptingBar)
 
     def interrupted(self, train, monkeypatch, epochs_of_runs: int, regimen: Regimen) -> training.Interrupted:
