@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ from hypothesis import settings
 from counting import cells, dyck, regimens, training
 from counting.cells import Networks
 from counting.dyck import Words
+from counting.regimens import Regimen
+from counting.training import Runs
 
 # The same examples on every run and machine: what fails fails for everyone. No deadline: kernels compile.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -67,3 +69,13 @@ def trained_networks(train_words: Words, validation_words: Words) -> dict[str, N
         runs = training.train(regimen, train_words, validation_words, range(100), progress=False)
         networks[cell] = Networks.concatenate([runs.checkpoints[0], runs.networks])
     return networks
+
+
+@pytest.fixture
+def train(train_words: Words, validation_words: Words) -> Callable[..., Runs]:
+    """`training.train` on the shared words, without a progress bar."""
+
+    def call(regimen: Regimen, seeds: Iterable[int], **options: object) -> Runs:
+        return training.train(regimen, train_words, validation_words, seeds, **{"progress": False, **options})
+
+    return call

@@ -15,6 +15,7 @@ from counting.cells import Networks
 from counting.dyck import PADDING, Words
 from counting.engine.lanes import LANES
 from counting.engine.packed import PARAMETERS, pack_blocks, pack_words, unpack_block
+from counting.training import Runs
 
 
 def flat(parameters: dict[str, np.ndarray]) -> np.ndarray:
@@ -87,3 +88,10 @@ def first_wrong(outputs: np.ndarray, words: Words) -> np.ndarray:
     wrong = ((outputs >= 0) != (words.targets == 1)) | np.isnan(outputs)
     wrong = wrong.any(axis=-1) & (words.tokens != PADDING)
     return np.where(wrong.any(axis=-1), wrong.argmax(axis=-1), words.lengths)
+
+
+def bits(runs: Runs, run: int) -> list[bytes]:
+    """Everything that a run left: losses, chosen networks and checkpoints."""
+    stacks = [*runs.selected.values(), *runs.checkpoints.values()]
+    arrays = [array[run] for stack in stacks for array in stack.parameters.values()]
+    return [array.tobytes() for array in (runs.losses[:, run], *arrays)]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_sweep
 import torch
-from tqdm.auto import tqdm
+from oracles import bits
 
 from counting import cells, reference, regimens, training
 from counting.cells import CELLS, Networks
@@ -29,23 +26,6 @@ SWEEP = "d1e07d1746341da8172c1dc65a6a447ff4a89bcb3b6609b884cf4d2fd022387f"
 
 def short(cell: str, **changes: object) -> Regimen:
     return regimens.PAPER[cell].but(epochs=3, **changes)
-
-
-def bits(runs: Runs, run: int) -> list[bytes]:
-    """Everything that a run left: losses, chosen networks and checkpoints."""
-    stacks = [*runs.selected.values(), *runs.checkpoints.values()]
-    arrays = [array[run] for stack in stacks for array in stack.parameters.values()]
-    return [array.tobytes() for array in (runs.losses[:, run], *arrays)]
-
-
-@pytest.fixture
-def train(train_words: Words, validation_words: Words):
-    """`training.train` on the shared words, without a progress bar."""
-
-    def call(regimen: Regimen, seeds, **options) -> Runs:
-        return training.train(regimen, train_words, validation_words, seeds, **{"progress": False, **options})
-
-    return call
 
 
 class TestTheSameBits:
@@ -307,93 +287,6 @@ class TestBadInput:
     def test_threads(self, train):
         with pytest.raises(ValueError):
             train(short("relu"), [0], threads=-1)
-
-
-class InterruptingBar(tqdm):
-    """A progress bar during which somebody presses Ctrl-C, when `epochs_of_runs` are done."""
-
-    epochs_of_runs = 0
-    stop = threading.Event()
-    """The event by which `train` stops its blocks."""
-
-    def update(self, n: int = 1) -> None:
-        with self.get_lock():
-            self.n += n
-            reached = self.n >= type(self).epochs_of_runs > self.n - n
-        if reached:
-            # To the thread that a terminal would send it to, once that has handed out all blocks and waits.
-            time.sleep(0.2)
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            assert type(self).stop.wait(60)
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to a thread here")
-class TestInterruption:
-    @pytest.fixture(autouse=True)
-    def bar(self, monkeypatch):
-        assert threading.current_thread() is threading.main_thread()
-        train_block = training._train_block
-
-        def with_stop_known(*arguments):
-            InterruptingBar.stop = next(a for a in arguments if isinstance(a, threading.Event))
-            return train_block(*arguments)
-
-        monkeypatch.setattr(training, "_train_block", with_stop_known)
-        monkeypatch.setattr(training, "tqdm", InterruptingBar)
-
-    def interrupted(self, train, monkeypatch, epochs_of_runs: int, regimen: Regimen) -> training.Interrupted:
-        monkeypatch.setattr(InterruptingBar, "epochs_of_runs", epochs_of_runs)
-        with pytest.raises(training.Interrupted) as caught:
-            train(regimen, range(200), threads=1)
-        return caught.value
-
-    def test_finished_runs_are_kept(self, cell, train, monkeypatch):
-        # The first block of 64 has all its 5 epochs, the second one of them.
-        regimen = short(cell).but(epochs=5)
-        error = self.interrupted(train, monkeypatch, 64 * 6, regimen)
-        assert str(error) == "stopped with 64 of 200 runs finished"
-        assert error.runs.seeds == tuple(range(64))
-        expected = train(regimen, [0, 63])
-        assert [bits(error.runs, run) for run in (0, 63)] == [bits(expected, run) for run in (0, 1)]
-
-    def test_none_is_finished(self, train, monkeypatch):
-        error = self.interrupted(train, monkeypatch, 64, short("relu").but(epochs=5))
-        assert isinstance(error, KeyboardInterrupt)
-        assert error.runs is None
-        assert str(error) == "stopped with 0 of 200 runs finished"
-
-    def test_no_thread_is_left_behind(self, train, monkeypatch):
-        before = threading.active_count()
-        self.interrupted(train, monkeypatch, 64, short("relu").but(epochs=5))
-        assert threading.active_count() == before
-
-
-class TestProgress:
-    class Terminal:
-        """A stream that says it is one."""
-
-        def __init__(self) -> None:
-            self.text = ""
-
-        def write(self, text: str) -> None:
-            self.text += text
-
-        def flush(self) -> None: ...
-
-        def isatty(self) -> bool:
-            return True
-
-    @pytest.mark.parametrize("progress", [True, False])
-    def test_a_bar_with_runs_and_epochs_or_silence(self, progress, train, monkeypatch):
-        terminal = self.Terminal()
-        monkeypatch.setattr(sys, "stderr", terminal)
-        train(short("relu"), range(70), progress=progress)
-        assert ("70 relu runs" in terminal.text and "210/210" in terminal.text) == progress
-        assert bool(terminal.text) == progress
-
-    def test_silence_where_nobody_watches(self, train, capfd):
-        train(short("relu"), range(3), progress=True)
-        assert capfd.readouterr() == ("", "")
 
 
 def test_runs_are_frozen(train):
