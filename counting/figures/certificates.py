@@ -1,0 +1,117 @@
+"""Figures of the chapter on certificates: the band of reachable states, shortest failing words, random tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from counting.dyck import Words
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, axes
+from counting.figures.words import profile
+
+_PIECES = re.compile(r"(?:\(\))+|\(+?(?=\(\))|\)+")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def outline(word: Words, shown: int = 4) -> str:
+    """A single word by its runs, the number of repetitions raised: (()()) is (¹ ()² )¹.
+
+    A word of more than `shown` runs ends in "…".
+    """
+    pieces = _PIECES.findall(word.strings()[0])
+    texts = []
+    for piece in pieces[:shown]:
+        unit = "()" if piece.startswith("()") else piece[0]
+        texts.append(unit + str(len(piece) // len(unit)).translate(_SUPERSCRIPTS))
+    return " ".join(texts + ["…"] * (len(pieces) > shown))
+
+
+def band(low: NDArray, high: NDArray, threshold: float, lengths: Sequence[int]) -> Figure:
+    """The smallest and largest states that a counter reaches, less depth, and where the read-out's threshold is.
+
+    low, high: (longest + 1, depths), in steps, of the prefixes of each length and depth; not finite where there is
+    none. threshold: in steps. lengths: of words; the last is that of the shortest word that fails.
+    """
+    figure, (left, right) = axes(columns=2, height=3.4)
+    t, d = np.indices(low.shape)
+    with np.errstate(invalid="ignore"):
+        bottom, top = low - d, high - d
+    for length, shade in zip(lengths[::-1], np.linspace(0.2, 0.75, len(lengths)), strict=True):
+        counts = (t + d <= length) & np.isfinite(bottom)
+        deepest = length // 2 + 1
+        least = np.where(counts, bottom, np.inf).min(axis=0)[:deepest]
+        most = np.where(counts, top, -np.inf).max(axis=0)[:deepest]
+        left.fill_between(np.arange(deepest), least, most, color=COLORS["relu"], alpha=shade, linewidth=0,
+                          label=f"{length:,} symbols")  # fmt: skip
+    left.set(xlabel="depth", ylabel="state less depth (steps)")
+    left.legend(title="words of up to", loc="best")
+
+    def ends(depth: int, ax_label: str, line: str) -> None:
+        steps = np.arange(depth, lengths[-1] + 1 - depth, 2)
+        steps = steps[steps > 0]
+        worst = low[steps, depth] if depth else high[steps, 0]
+        right.plot(steps, worst, line, color=COLORS["relu"], label=ax_label)
+        wrong = worst < threshold if depth else worst >= threshold
+        if wrong.any():
+            first = wrong.argmax()
+            right.plot(steps[first], worst[first], "X", color=FAILURE, markeredgecolor=EXACT, markersize=9, zorder=3)
+
+    ends(1, "smallest at depth 1", "-")
+    ends(0, "largest at depth 0", "--")
+    right.axhline(threshold, color=BASELINE, linestyle=":", linewidth=1.2, label="threshold")
+    right.set(xlabel="symbols read", ylabel="state (steps)")
+    right.legend(loc="center left")
+    return figure
+
+
+def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longest: int) -> Figure:
+    """Mean first failure on random words over the length of the shortest word that fails, one marker a network.
+
+    Both by cell, in symbols; networks without a failing word of up to `longest` symbols stand at longest + 2, hollow.
+    """
+    figure, (ax,) = axes(height=4.2)
+    for cell, x in shortest.items():
+        y = np.maximum(mean[cell], 1)
+        look = {"marker": MARKERS[cell], "s": 20, "linewidth": 0.8, "edgecolors": COLORS[cell]}
+        found = x <= longest
+        ax.scatter(x[found], y[found], color=COLORS[cell], alpha=0.45, label=CELL_NAMES[cell], **look)
+        if not found.all():
+            ax.scatter(x[~found], y[~found], color="none", label=f"{CELL_NAMES[cell]}, no failing word", **look)
+    ends = np.array([2, longest])
+    ax.plot(ends, ends, color=BASELINE, linestyle="--", linewidth=1, label="equal")
+    ax.set(xscale="log", yscale="log", xlabel="shortest failing word (symbols)",
+           ylabel="mean first failure on random words (symbols)")  # fmt: skip
+    ax.legend(loc="lower right")
+    return figure
+
+
+def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
+    """Words as mountain ranges, one panel each, two a row. found: title -> word; cells: whose they are, in order."""
+    figure, panels = axes(columns=2, rows=(len(found) + 1) // 2, height=1.7)
+    for ax, (title, word), cell in zip(panels, found.items(), cells, strict=False):
+        depth = profile(word)
+        ax.fill_between(np.arange(len(depth)), depth, color=COLORS[cell], alpha=0.25, linewidth=0)
+        ax.plot(depth, color=COLORS[cell], linewidth=1.1)
+        ax.set_title(title, fontsize=9)
+        ax.set(xlabel="symbols", ylabel="depth", ylim=(0, None))
+        ax.yaxis.get_major_locator().set_params(integer=True)
+    for ax in panels[len(found) :]:
+        ax.remove()
+    return figure
+
+
+def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figure:
+    """Share of wrong networks that pass a test of so many random words. shares: cell -> length of words -> (sizes,)."""
+    figure, panels = axes(columns=len(shares), height=2.9, sharey=True)
+    looks = ("-", "--", "-.", ":")
+    for ax, (cell, by_length) in zip(panels, shares.items(), strict=True):
+        for (length, share), line in zip(by_length.items(), looks, strict=False):
+            ax.plot(sizes, 100 * share, line, color=COLORS[cell], label=f"{length:,} symbols")
+        ax.set(xscale="log", xlabel="random words in the test", title=CELL_NAMES[cell], ylim=(-2, 102))
+        ax.legend(loc="upper right")
+    panels[0].set_ylabel("wrong networks that pass (%)")
+    return figure
