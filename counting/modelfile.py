@@ -87,7 +87,8 @@ def _read(path: Path) -> Mapping[str, object]:
         ) from error
     # Bytes of unknown origin: whatever the readers make of them, it is a bad file.
     except Exception as error:
-        raise BadModel(f"cannot be read as safetensors or as a state_dict of torch.save: {error}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadModel(f"cannot be read as safetensors or as a state_dict of torch.save: {reason}") from error
     if not isinstance(content, Mapping):
         raise BadModel(f"holds a {type(content).__name__}, not a state_dict")
     return content

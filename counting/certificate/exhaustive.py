@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
+from counting import cells
+from counting.cells import Networks
 from counting.certificate.gates import right
 from counting.certificate.states import load
 from counting.engine import block
 from counting.engine.block import TAPE_ROWS
 from counting.engine.lanes import LANES, at, kernel, lane_loop, like
 from counting.engine.layout import H, output_bias, output_weight
+from counting.engine.packed import pack_blocks
 
 
 @lane_loop
@@ -29,13 +35,21 @@ def _shorten(weights, deep, state, length, shortest):
     return largest
 
 
-@kernel()
-def shortest_failures(cell, parameters, longest_prefix, longest_word):
-    """Length of the shortest word that fails at a prefix of at most `longest_prefix` symbols: int64 (LANES,).
+def shortest_failures(networks: Networks, longest_prefix: int, longest_word: int) -> np.ndarray:
+    """Length of the shortest word that fails at one of its first `longest_prefix` symbols: int64 (runs,).
 
-    longest_word + 2 for networks that are right at all such prefixes of words of up to `longest_word`
-    symbols.
+    Words of up to `longest_word` symbols are tried, an even number; that number + 2 stands for none of them.
     """
+    cell = cells.CELLS.index(networks.cell)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        blocks = pack_blocks(networks.parameters)
+        parts = list(pool.map(lambda block: _walk(cell, block, longest_prefix, longest_word), blocks))
+    return np.concatenate(parts)[: len(networks)]
+
+
+@kernel()
+def _walk(cell, parameters, longest_prefix, longest_word):
+    """`shortest_failures` of a block of networks: int64 (LANES,)."""
     weights = load(cell, parameters)
     slope = like(0.0, weights[0])
     states = np.zeros((longest_prefix + 1, 3 * LANES), parameters.dtype)

@@ -1,0 +1,120 @@
+"""The command: what it prints, and what it tells the shell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from counting import __main__ as command
+from counting import cells
+from counting.cells import Networks
+
+
+@pytest.fixture
+def exact(tmp_path: Path) -> str:
+    return saved(tmp_path / "exact.pt", cells.exact("relu"))
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> str:
+    """Closes a little less than it opens: fails at 100 symbols."""
+    network = cells.exact("relu")
+    network.parameters["weight_ih_l0"][0, 0, 1] = -0.99
+    return saved(tmp_path / "leaky.pt", network)
+
+
+def saved(path: Path, network: Networks) -> str:
+    torch.save(network.to_torch(0).state_dict(), path)
+    return str(path)
+
+
+def test_proved_is_0(exact, capsys):
+    assert command.main(["certify", exact]) == 0
+    assert capsys.readouterr().out.startswith(
+        "Proved: this ReLU network is right on every Dyck-1 word of up to 1,000"
+    )
+
+
+def test_refuted_is_1(leaky, capsys):
+    assert command.main(["certify", leaky]) == 1
+    printed = capsys.readouterr().out
+    assert "wrong on a word of 100 symbols, and on no shorter one" in printed
+    assert "its own module fails at the same step" in printed
+
+
+def test_a_shorter_length_may_be_proved(leaky):
+    assert command.main(["certify", leaky, "--max-length", "98"]) == 0
+
+
+def test_any_length(exact, capsys):
+    assert command.main(["certify", exact, "--max-length", "any", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["max_length"], found["max_depth"]) == ("proved", None, 2**24)
+
+
+def test_json(leaky, capsys):
+    assert command.main(["certify", leaky, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["upper"], found["shortest"]) == ("refuted", 100, True)
+    assert len(found["counterexample"]) == 100
+
+
+def test_undecided_is_3(exact, monkeypatch, capsys):
+    """No network at hand is undecided for certain: one is made so."""
+    from dataclasses import replace
+
+    certify = command.certificate.certify
+    monkeypatch.setattr(
+        command.certificate, "certify", lambda *a: replace(certify(*a), proved=False, lower=500)
+    )
+    assert command.main(["certify", exact]) == 3
+    assert "on those of fewer than 500 symbols it is" in capsys.readouterr().out
+
+
+def broken(folder: Path) -> dict[str, str]:
+    """Files that are no network that can be certified, by what the error says."""
+    not_finite = cells.exact("relu")
+    not_finite.parameters["output.bias"][0, 0] = float("inf")
+    torch.save(nn.Sequential(nn.LSTM(2, 2), nn.Linear(2, 2)).state_dict(), folder / "wide.pt")
+    torch.save(nn.LSTM(2, 1), folder / "code.pt")
+    (folder / "text.pt").write_text("(())")
+    return {
+        "not all finite": saved(folder / "inf.pt", not_finite),
+        "hidden size must be 1": str(folder / "wide.pt"),
+        "not run": str(folder / "code.pt"),
+        "neither safetensors nor": str(folder / "text.pt"),
+        "no such file": str(folder / "none.pt"),
+    }
+
+
+def test_bad_input_is_2_and_says_why(tmp_path, capsys):
+    for reason, path in broken(tmp_path).items():
+        assert command.main(["certify", path]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("error: ")
+        assert printed.err.count("\n") == 1
+        assert reason in printed.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["certify"], ["guess", "x"], *(["certify", "x", "--max-length", n] for n in ("1", "-4", "²", "x"))],
+)
+def test_bad_arguments_are_2(arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        command.main(arguments)
+    assert error.value.code == 2
+    assert "usage: python -m counting" in capsys.readouterr().err
+
+
+def test_as_a_command(leaky):
+    run = subprocess.run([sys.executable, "-m", "counting", "certify", leaky], capture_output=True, text=True)
+    assert run.returncode == 1, run.stderr
+    assert run.stdout.startswith("Refuted")

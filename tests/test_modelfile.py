@@ -1,0 +1,187 @@
+"""Files that hold a network, in every form people save one; files that do not; files that would run code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from counting import cells, modelfile, reference
+from counting.cells import Networks
+from counting.modelfile import BadModel
+
+
+class Owner(nn.Module):
+    """A user's module: other names, a layer around the layer."""
+
+    def __init__(self, layer: nn.Module, outputs: int = 2) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleDict({"recurrent": layer})
+        self.head = nn.Linear(1, outputs)
+
+
+class Evil:
+    """Pickled, it is a call of os.mkdir."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+def saved(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path)
+    return path
+
+
+class TestWhatIsRead:
+    @pytest.mark.parametrize("name", ["model.safetensors", "model.pt"])
+    def test_the_networks_of_this_package(self, cell, name, tmp_path):
+        network = cells.initialize(cell, [5])
+        path = saved(tmp_path / name, network.to_torch(0).state_dict())
+        assert modelfile.load(path) == network
+        assert modelfile.load(str(path)) == network
+
+    @pytest.mark.parametrize("name", ["model.safetensors", "model.bin"])
+    @pytest.mark.parametrize("outputs", [1, 2])
+    @pytest.mark.parametrize("layer", [nn.LSTM(2, 1), nn.GRU(2, 1), nn.RNN(2, 1, nonlinearity="relu")])
+    def test_other_modules(self, layer, outputs, name, tmp_path):
+        module = Owner(layer, outputs)
+        assert modelfile.load(saved(tmp_path / name, module.state_dict())) == Networks.from_torch([module])
+
+    def test_single_cells(self, tmp_path):
+        module = Owner(nn.LSTMCell(2, 1))
+        network = modelfile.load(saved(tmp_path / "cell.pt", module.state_dict()))
+        expected = module.encoder["recurrent"].weight_hh.detach().numpy()
+        assert np.array_equal(network.parameters["weight_hh_l0"][0], expected)
+
+    def test_float64_keeps_every_bit(self, tmp_path):
+        network = cells.initialize("gru", [1]).astype("float64")
+        network.parameters["bias_ih_l0"][0, 1] = 1 / 3
+        assert modelfile.load(saved(tmp_path / "wide.pt", network.to_torch(0).state_dict())) == network
+
+    def test_checkpoints_with_an_optimizer(self, tmp_path):
+        module = Owner(nn.GRU(2, 1))
+        optimizer = torch.optim.Adam(module.parameters())
+        content = {"epoch": 7, "state_dict": module.state_dict(), "optimizer": optimizer.state_dict()}
+        assert modelfile.load(saved(tmp_path / "last.ckpt", content)) == Networks.from_torch([module])
+
+    def test_the_old_format_of_torch(self, tmp_path):
+        network = cells.initialize("lstm", [2])
+        path = tmp_path / "old.pt"
+        torch.save(network.to_torch(0).state_dict(), path, _use_new_zipfile_serialization=False)
+        assert modelfile.load(path) == network
+
+    def test_numbers_that_are_not_finite_are_read_as_they_are(self, tmp_path):
+        """A certificate refuses them; they are no fault of the file."""
+        state = cells.initialize("relu", [0]).to_torch(0).state_dict()
+        state["output.bias"][0] = torch.nan
+        assert not modelfile.load(saved(tmp_path / "nan.pt", state)).finite[0]
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        ("module", "reason"),
+        [
+            (Owner(nn.LSTM(2, 2)), "hidden size must be 1"),
+            (Owner(nn.LSTM(3, 1)), "two symbols"),
+            (Owner(nn.LSTM(2, 1), outputs=3), "read-out"),
+            (Owner(nn.GRU(2, 1, num_layers=2)), "one recurrent layer"),
+            (Owner(nn.GRU(2, 1, bidirectional=True)), "one direction"),
+            (Owner(nn.RNN(2, 1, bias=False)), "bias=True"),
+            (Owner(nn.LSTM(2, 1)).half(), "float16"),
+            (nn.LSTM(2, 1), "read-out"),
+            (nn.Linear(1, 2), "recurrent layer"),
+            (nn.Sequential(nn.LSTM(2, 1), nn.GRU(2, 1), nn.Linear(1, 2)), "one recurrent layer"),
+            (nn.Sequential(nn.LSTM(2, 1), nn.Linear(1, 2), nn.Linear(1, 1)), "one read-out"),
+            (nn.Sequential(nn.LSTM(2, 1), nn.Linear(1, 2, bias=False)), "read-out"),
+        ],
+    )
+    def test_other_networks(self, module, reason, tmp_path):
+        for name in ("model.safetensors", "model.pt"):
+            path = saved(tmp_path / name, module.state_dict())
+            with pytest.raises(BadModel, match=reason) as error:
+                modelfile.load(path)
+            assert str(path) in str(error.value)
+
+    def test_mixed_dtypes(self, tmp_path):
+        state = cells.initialize("relu", [0]).to_torch(0).state_dict()
+        state["output.bias"] = state["output.bias"].double()
+        with pytest.raises(BadModel, match="float32, float64"):
+            modelfile.load(saved(tmp_path / "mixed.pt", state))
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"(())", b"PK\x03\x04 and no more", b"\x80\x02", b"\xff" * 64, b"\x10" + b"\0" * 7 + b"{"],
+    )
+    def test_no_model_at_all(self, content, tmp_path):
+        path = tmp_path / "model.pt"
+        path.write_bytes(content)
+        with pytest.raises(BadModel, match="model.pt"):
+            modelfile.load(path)
+
+    def test_damaged_files(self, tmp_path):
+        """Cut and changed anywhere, a file is read as it is or refused; nothing else is ever raised."""
+        rng = np.random.default_rng(0)
+        for name in ("whole.safetensors", "whole.pt"):
+            whole = saved(tmp_path / name, cells.exact("lstm").to_torch(0).state_dict()).read_bytes()
+            for _ in range(150):
+                damaged = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+                for place in rng.integers(len(damaged), size=rng.integers(8)):
+                    damaged[place] = rng.integers(256)
+                path = tmp_path / "damaged"
+                path.write_bytes(damaged)
+                try:
+                    assert len(modelfile.load(path)) == 1
+                except BadModel as error:
+                    assert "damaged" in str(error)
+
+    @pytest.mark.parametrize("content", [[1, 2], 3, "weights", torch.zeros(4)])
+    def test_other_things_that_torch_saves(self, content, tmp_path):
+        torch.save(content, tmp_path / "model.pt")
+        with pytest.raises(BadModel, match="not a state_dict|recurrent layer"):
+            modelfile.load(tmp_path / "model.pt")
+
+    def test_missing_files_folders_and_giants(self, tmp_path, monkeypatch):
+        with pytest.raises(BadModel, match="no such file"):
+            modelfile.load(tmp_path / "none.pt")
+        with pytest.raises(BadModel, match="no such file"):
+            modelfile.load(tmp_path)
+        monkeypatch.setattr(modelfile, "LARGEST", 100)
+        path = saved(tmp_path / "model.pt", cells.exact("lstm").to_torch(0).state_dict())
+        with pytest.raises(BadModel, match="too large"):
+            modelfile.load(path)
+
+
+class TestNoCodeIsRun:
+    @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+    def test_plain_pickles(self, protocol, tmp_path):
+        path = tmp_path / "model.pkl"
+        path.write_bytes(pickle.dumps({"weight_ih_l0": Evil(tmp_path / "made")}, protocol))
+        with pytest.raises(BadModel):
+            modelfile.load(path)
+        assert not (tmp_path / "made").exists()
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    def test_torch_files_with_code(self, zipped, tmp_path):
+        path = tmp_path / "model.pt"
+        content = {"rnn.weight_ih_l0": torch.zeros(4, 2), "extra": Evil(tmp_path / "made")}
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(BadModel, match="not run"):
+            modelfile.load(path)
+        assert not (tmp_path / "made").exists()
+
+    def test_whole_modules(self, tmp_path):
+        torch.save(reference.Counter("lstm"), tmp_path / "module.pt")
+        with pytest.raises(BadModel, match="state_dict"):
+            modelfile.load(tmp_path / "module.pt")
