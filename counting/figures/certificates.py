@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from counting.dyck import Words
@@ -69,23 +70,23 @@ def band(low: NDArray, high: NDArray, threshold: float, lengths: Sequence[int]) 
 
 
 def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longest: int) -> Figure:
-    """Mean first failure on random words over the length of the shortest word that fails, one marker a network.
+    """Mean first failure on random words over the length of the shortest word that fails: a panel a cell.
 
-    Both by cell, in symbols; networks without a failing word of up to `longest` symbols stand at longest + 2, hollow.
+    Both by cell, in symbols; networks without a failing word of up to `longest` symbols stand at the right, hollow.
     """
-    figure, (ax,) = axes(height=4.2)
-    for cell, x in shortest.items():
-        y = np.maximum(mean[cell], 1)
-        look = {"marker": MARKERS[cell], "s": 20, "linewidth": 0.8, "edgecolors": COLORS[cell]}
+    figure, panels = axes(columns=len(shortest), height=3.1, sharex=True, sharey=True)
+    curve = np.geomspace(10, longest, 100)
+    for ax, (cell, x) in zip(panels, shortest.items(), strict=True):
+        look = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
         found = x <= longest
-        ax.scatter(x[found], y[found], color=COLORS[cell], alpha=0.45, label=CELL_NAMES[cell], **look)
+        ax.scatter(x[found], mean[cell][found], color=COLORS[cell], alpha=0.4, **look)
         if not found.all():
-            ax.scatter(x[~found], y[~found], color="none", label=f"{CELL_NAMES[cell]}, no failing word", **look)
-    ends = np.array([2, longest])
-    ax.plot(ends, ends, color=BASELINE, linestyle="--", linewidth=1, label="equal")
-    ax.set(xscale="log", yscale="log", xlabel="shortest failing word (symbols)",
-           ylabel="mean first failure on random words (symbols)")  # fmt: skip
-    ax.legend(loc="lower right")
+            right = np.full((~found).sum(), 1.5 * longest)
+            ax.scatter(right, mean[cell][~found], color="none", label="no failing word", **look)
+            ax.legend(loc="lower right")
+        ax.plot(curve, curve, color=BASELINE, linestyle="--", linewidth=1)
+        ax.set(xscale="log", xlabel="shortest failing word", title=CELL_NAMES[cell], ylim=(0, 1.08 * longest))
+    panels[0].set_ylabel("mean first failure on\nrandom words (symbols)")
     return figure
 
 
@@ -109,9 +110,11 @@ def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figur
     figure, panels = axes(columns=len(shares), height=2.9, sharey=True)
     looks = ("-", "--", "-.", ":")
     for ax, (cell, by_length) in zip(panels, shares.items(), strict=True):
-        for (length, share), line in zip(by_length.items(), looks, strict=False):
-            ax.plot(sizes, 100 * share, line, color=COLORS[cell], label=f"{length:,} symbols")
+        for share, line in zip(by_length.values(), looks, strict=False):
+            ax.plot(sizes, 100 * share, line, color=COLORS[cell])
         ax.set(xscale="log", xlabel="random words in the test", title=CELL_NAMES[cell], ylim=(-2, 102))
-        ax.legend(loc="upper right")
+    keys = [Line2D([], [], color=EXACT, linestyle=line) for line in looks]
+    names = [f"{length:,} symbols" for length in next(iter(shares.values()))]
+    figure.legend(keys[: len(names)], names, loc="outside upper center", ncols=len(names))
     panels[0].set_ylabel("wrong networks that pass (%)")
     return figure
