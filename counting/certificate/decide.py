@@ -81,35 +81,28 @@ def certify(
     """
     subject = _subject(network)
     _check_length(max_length)
-    cell = subject.network.cell
-    depth = MAX_DEPTH if max_length is None else min(MAX_DEPTH, max_length // 2)
-    # A band that closes says all there is to say; where only tables can decide, a failed attempt should be
-    # short.
-    depth, widest = _deepest_band(subject) if max_length is None else _band(subject, depth, FEW_SWEEPS)
+    # A band that closes says all there is to say; where tables decide, a failed attempt should be short.
+    depth, widest = (
+        _deepest_band(subject)
+        if max_length is None
+        else _band(subject, min(MAX_DEPTH, max_length // 2), FEW_SWEEPS)
+    )
     bound, argument = 2 * depth + 2, arguments.band(depth, widest) if depth else arguments.NOTHING
-    wrong, collision = None, None
     proved = depth == MAX_DEPTH if max_length is None else bound > max_length
-    if cell == "gru" or not (proved or max_length):
+    collision, wrong = None, None
+    if subject.network.cell == "gru" or not (proved or max_length):
         collision = _collision(subject)
     if not proved:
-        longest = min(max_length or LONGEST[cell], LONGEST[cell])
-        if longest != max_length:
-            wrong = _far(subject, collision, bound, max_length)
-            longest = min(longest, wrong.length - 2) if wrong else longest
-        if longest >= bound:
-            bound, argument, found = _tables(subject, longest)
-            wrong = found or wrong
+        bound, argument, wrong = _examine(subject, bound, argument, collision, max_length)
         proved = max_length is not None and bound > max_length
-        if not (proved or wrong):
-            wrong = _far(subject, collision, bound, max_length)
     certificate = Certificate(
-        cell=cell,
+        cell=subject.network.cell,
         dtype=subject.network.dtype.name,
         max_length=None if max_length is None else int(max_length),
         max_depth=MAX_DEPTH if max_length is None else None,
         proved=proved,
         lower=bound,
-        argument=" ".join(filter(None, (argument, wrong and wrong.argument))),
+        argument=f"{argument} {wrong.argument}".strip() if wrong else argument,
         counterexample=_word(wrong) if wrong else None,
         failing_step=len(wrong.prefix) - 1 if wrong else None,
         any_length_to_depth=depth,
@@ -183,6 +176,30 @@ def _deepest_band(subject: _Subject) -> tuple[int, float]:
         found = tried(middle)
         best, bad = (found, bad) if found[0] else (best, middle)
     return best
+
+
+def _examine(
+    subject: _Subject, bound: int, argument: str, collision: tuple[int, int] | None, max_length: int | None
+) -> tuple[int, str, _Wrong | None]:
+    """What is to be found without a band: a length below which no word fails, why, and a prefix that is
+    wrong.
+
+    bound, argument: the length that is known already, and why.
+    """
+    reach = LONGEST[subject.network.cell]
+    wrong = None
+    if max_length is None or max_length > reach:
+        # No table goes there, and a far word that fails may spare most of it.
+        wrong = _far(subject, collision, bound, max_length)
+    longest = min(max_length or reach, reach, wrong.length - 2 if wrong else reach)
+    if longest >= bound:
+        table_bound, table_argument, found = _tables(subject, longest)
+        if table_bound >= bound:
+            bound, argument = table_bound, table_argument
+        wrong = found or wrong
+    if not wrong and max_length == longest and bound <= max_length:
+        wrong = _far(subject, collision, bound, max_length)
+    return bound, argument, wrong
 
 
 def _tables(subject: _Subject, longest: int) -> tuple[int, str, _Wrong | None]:
