@@ -27,4 +27,13 @@ with kept_by(*engine.SOURCES, *sorted(Path(__file__).parent.glob("*.py"))):
     from counting.certificate.many import exact_counters, proved
     from counting.certificate.verdict import Certificate
 
-__all__ = ["LONGEST", "MAX_DEPTH", "Certificate", "certify", "certify_all", "exact_counters", "proved", "shortest_failures"]
+__all__ = [
+    "LONGEST",
+    "MAX_DEPTH",
+    "Certificate",
+    "certify",
+    "certify_all",
+    "exact_counters",
+    "proved",
+    "shortest_failures",
+]
