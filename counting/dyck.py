@@ -189,7 +189,7 @@ def nested(words: Words, n: int | None = None, seed: int = 0) -> Words:
     """n words made of two: one of `words` inserted into another, before a uniformly random symbol of it.
 
     The ordered pairs (host, guest) are uniform, distinct, never a word with itself. Without n: the paper's
-    1,035, or all if there are fewer. (The authors took 23 words, each pair twice, each with itself once.)
+    1,035, or all if there are fewer. (23 + 2 · 23 · 22 is 1,035: the authors' loop over 23 words, we infer.)
     """
     exist = len(words) * (len(words) - 1)
     if not exist:
