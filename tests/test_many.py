@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from counting import certificate, cells, dyck, evaluation
+from counting import cells, certificate, dyck, evaluation
 from counting.cells import Networks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from counting import certificate, cells, dyck, evaluation, rounding
+from counting import cells, certificate, dyck, evaluation, rounding
 from counting.cells import Networks
 
 WORDS = dyck.pcfg(200, lengths=(2, 50), seed=5)
