@@ -1,8 +1,8 @@
 """Many networks at once: which are proved right, without looking for the words on which the others fail.
 
-Two shorter ways to what `certify` proves. A whole stack is searched for *exact counters*: networks that climb the
-first rungs of their ladder and come down to the bit, and whose arithmetic is exact from there on. And for the ReLU
-the smallest and the largest state of each length and depth are followed without keeping the way that led there.
+A shorter way to what `certify` proves: a whole stack is searched for *exact counters*, networks that climb the first
+rungs of their ladder and come down to the bit, and whose arithmetic is exact from there on; and a network that is wrong
+on a plain tower needs no certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from counting.cells import Networks
 from counting.certificate import decide
 from counting.certificate.decide import MAX_DEPTH
 from counting.dyck import Words
-from counting.engine.lanes import kernel, lane_loop, like
 
 RUNGS = 64
 """Rungs that are climbed; exactness from half of them on carries the rest."""
@@ -50,11 +49,10 @@ def proved(networks: Networks, max_length: int | None = None) -> np.ndarray:
         open_cases = [run for run, fine in zip(open_cases, stands, strict=True) if fine]
 
     def decided(run: int) -> bool:
-        if networks.cell == "relu" and max_length is not None:
-            return _relu_right(*_relu_numbers(networks, run), max_length)
+        network = networks[int(run)]
         if max_length is None:
-            return decide.band_closes(networks[int(run)], DEPTHS)
-        return decide.certify(networks[int(run)], max_length, replay=False).proved
+            return decide.band_closes(network, DEPTHS)
+        return decide.certify(network, max_length, replay=False).proved
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         right[open_cases] = list(pool.map(decided, open_cases))
@@ -109,83 +107,3 @@ def _relu_goes_on(networks: Networks) -> np.ndarray:
 
 def _tower(height: int) -> Words:
     return Words(np.repeat(np.array([[0, 1]], np.int8), height, axis=1), [2 * height])
-
-
-def _relu_numbers(networks: Networks, run: int) -> tuple[np.ndarray, ...]:
-    """Drives of both symbols, recurrent weight and bias, read-out weights and biases of one run."""
-    p = {name: array[run] for name, array in networks.parameters.items()}
-    return p["weight_ih_l0"][0] + p["bias_ih_l0"], p["weight_hh_l0"][0, 0], p["bias_hh_l0"][0], p["output.weight"][:, 0], p["output.bias"]  # fmt: skip
-
-
-@lane_loop
-def _relu_row(drive, u, bias, old_low, old_high, new_low, new_high, cells, shift):
-    """The extremes of a row from those of the row before.
-
-    `(` leads to cell j from old cell j + shift − 1, `)` from old cell j + shift. Where u < 0 a step turns smallest
-    into largest.
-    """
-    zero = like(0.0, u)
-    first_low, first_high = (old_low, old_high) if u >= zero else (old_high, old_low)
-    for j in range(cells):
-        a = drive[0] + (u * first_low[j + shift] + bias)
-        b = drive[1] + (u * first_low[j + shift + 1] + bias)
-        least = a if a < b else b
-        new_low[j + 1] = least if least > zero else zero
-        a = drive[0] + (u * first_high[j + shift] + bias)
-        b = drive[1] + (u * first_high[j + shift + 1] + bias)
-        most = a if a > b else b
-        new_high[j + 1] = most if most > zero else zero
-
-
-@lane_loop
-def _row_right(weight, bias, low, high, first, cells):
-    """Whether both outputs are right, at depths above 0, at both ends of cells `first` … `cells` − 1 (and finite)."""
-    zero = like(0.0, bias[0])
-    wrong = 0
-    for j in range(first + 1, cells + 1):
-        for h in (low[j], high[j]):
-            wrong += not ((weight[0] * h + bias[0] >= zero) & (weight[1] * h + bias[1] >= zero) & (h - h == zero))
-    return wrong == 0
-
-
-@kernel()
-def _relu_right(drive, u, bias, weight, readout_bias, longest):
-    """Whether a ReLU network is right after every prefix of every word of up to `longest` symbols.
-
-    A row holds one parity of depth: cell j is depth 2j or 2j + 1, kept at index j + 1. Only prefixes that a word of
-    `longest` symbols can begin with are followed, so row t ends at depth min(t, longest − t).
-    """
-    zero = like(0.0, u)
-    longest -= longest % 2
-    size = longest // 2 + 4
-    old_low, old_high = np.zeros(size, drive.dtype), np.zeros(size, drive.dtype)
-    new_low, new_high = np.zeros(size, drive.dtype), np.zeros(size, drive.dtype)
-    top = zero  # the state after `(^t`
-    for t in range(1, longest + 1):
-        odd = t % 2
-        deepest = min(t, longest - t)
-        cells = (deepest - odd) // 2 + 1
-        # `(^t` has no other prefix of its length and depth: kept apart, below.
-        shared = cells - 1 if deepest == t else cells
-        bottom_low, bottom_high = old_low[1], old_high[1]
-        if not odd:
-            # Nothing leads up to depth 0: let the cell below it say what `)` says.
-            old_low[0], old_high[0] = bottom_low, bottom_high
-        _relu_row(drive, u, bias, old_low, old_high, new_low, new_high, shared, odd)
-        if not odd:
-            first, second = (bottom_low, bottom_high) if u >= zero else (bottom_high, bottom_low)
-            new_low[1] = max(drive[1] + (u * first + bias), zero)
-            new_high[1] = max(drive[1] + (u * second + bias), zero)
-        if deepest == t:
-            top = max(drive[0] + (u * top + bias), zero)
-            new_low[cells] = top
-            new_high[cells] = top
-        if not _row_right(weight, readout_bias, new_low, new_high, 1 - odd, cells):
-            return False
-        if not odd:
-            for h in (new_low[1], new_high[1]):
-                if not ((weight[0] * h + readout_bias[0] >= zero) & (weight[1] * h + readout_bias[1] < zero)):
-                    return False
-        old_low, new_low = new_low, old_low
-        old_high, new_high = new_high, old_high
-    return True
