@@ -39,7 +39,7 @@ def rounded(networks: Networks, words: Words, bound: float) -> tuple[Networks, n
     opening, closing, recurrent = relu.contributions(networks)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         near = (opening > 0) & (np.abs(recurrent - 1) <= bound) & (np.abs(closing / opening + 1) <= bound)
-    exact = _exact_counters(networks, opening)
+    exact = in_steps(networks)
     same = evaluation.first_failure(exact, words) == evaluation.first_failure(networks, words)
     moved = near & same.all(axis=1)
     parameters = {
@@ -49,12 +49,16 @@ def rounded(networks: Networks, words: Words, bound: float) -> tuple[Networks, n
     return Networks("relu", parameters), moved
 
 
-def _exact_counters(networks: Networks, opening: np.ndarray) -> Networks:
-    """Counters with step 1 whose read-outs are the given networks', in units of `opening` (runs,)."""
+def in_steps(networks: Networks, u: float = 1.0, ratio: float = 1.0) -> Networks:
+    """ReLU networks with the state measured in units of A, and these u and −B / A in place of their own.
+
+    The read-outs stay what they are per bracket. With the defaults: exact counters, where A > 0.
+    """
+    opening, _, _ = relu.contributions(networks)
     old = networks.parameters
     new = {name: np.zeros_like(array) for name, array in old.items()}
-    new["weight_ih_l0"][:, 0] = 1, -1
-    new["weight_hh_l0"][:] = 1
+    new["weight_ih_l0"][:, 0] = 1, -ratio
+    new["weight_hh_l0"][:] = u
     new["output.weight"][:] = (old["output.weight"] * opening[:, None, None]).astype(networks.dtype)
     new["output.bias"][:] = old["output.bias"]
     return Networks("relu", new)
