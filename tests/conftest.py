@@ -1,12 +1,15 @@
-"""What several files of tests share: words, networks and trained runs, all small and all from fixed seeds."""
+"""What several files of tests share: words, networks and trained runs, small and from fixed seeds; a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import torch
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 from counting import cells, dyck, regimens, training
 from counting.cells import Networks
@@ -79,3 +82,20 @@ def train(train_words: Words, validation_words: Words) -> Callable[..., Runs]:
         return training.train(regimen, train_words, validation_words, seeds, **{"progress": False, **options})
 
     return call
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; where there is none the tests are skipped, or fail with BROWSER_REQUIRED."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        message = "no Chromium found, so no page was looked at: install Debian's package `chromium`"
+        if os.environ.get("BROWSER_REQUIRED"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield started
+        started.close()

@@ -223,7 +223,8 @@
     page.readout.classList.toggle("is-wrong", !seen.right[t]);
     const bracket = (at) => "()"[seen.tokens[at]] ?? " ";
     const span = (from, to) => Array.from({ length: to - from }, (_, n) => bracket(from + n)).join("");
-    page.context.replaceChildren(span(t - AROUND, t), element("mark", bracket(t)), span(t + 1, t + 1 + AROUND));
+    const [before, after] = [span(t - AROUND, t), span(t + 1, t + 1 + AROUND)];
+    page.context.replaceChildren(element("span", before), element("mark", bracket(t)), element("span", after));
     const last = seen.tokens.length - 1;
     for (const input of [page.input("step"), page.input("step-number")]) {
       input.max = last;
@@ -387,6 +388,8 @@
     found: () => change({ ...AS_FOUND }, true),
     exact: () => change({ ...AS_FOUND, ...entry().exact }, true),
     "next-seed": () => change({ seed: (state.seed + 1) % 2 ** 32 }),
+    back: () => moveTo(step() - 1),
+    on: () => moveTo(step() + 1),
     "to-failure": () => {
       state.at = null;
       draw();
@@ -426,7 +429,10 @@
     const from = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
     const root = from("counter-lab-controls");
     const stage = from("counter-lab-stage");
-    figure.before(root);
+    const frame = element("div");
+    frame.className = "lab-frame";
+    figure.replaceWith(frame);
+    frame.append(root, figure);
     for (const part of figure.querySelectorAll(":scope > :not(figcaption)")) part.hidden = true;
     figure.prepend(stage);
     figure.classList.add("is-live");

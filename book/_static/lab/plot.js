@@ -4,7 +4,7 @@
 
 (() => {
   const lab = (globalThis.counterLab ??= {});
-  const MARGIN = { left: 46, right: 10, top: 20 };
+  const MARGIN = { left: 46, right: 10, top: 14 };
   const TITLE = 20; // above each panel
   const STRIP = 11; // height of one row of answers
   const BRACKET = 8; // pixels that a bracket needs to be readable
@@ -44,9 +44,9 @@
     const gates = Object.entries(trace.gates);
     const lstm = cell === "lstm";
     const panels = [
-      { title: "depth", height: 62, area: true, series: [{ name: "", look: "depth", values: trace.depth }] },
+      { title: "depth", height: 62, area: true, whole: true, series: [{ name: "", look: "depth", values: trace.depth }] },
       {
-        title: lstm ? "states c and h" : "state h",
+        title: lstm ? "states" : "state h",
         height: 92,
         inSight: [0],
         series: lstm
@@ -56,20 +56,20 @@
     ];
     if (gates.length) {
       panels.push({
-        title: lstm ? "gates i, f, o and candidate g" : "gates r, z and candidate n",
+        title: "gates",
         height: 92,
         inSight: [0, 1],
         series: gates.map(([name, values]) => ({ name, look: `gate-${name}`, values })),
       });
     }
     panels.push({
-      title: "outputs, as logits: yes from 0 up",
+      title: "outputs (logits)",
       height: 96,
       symlog: true,
       inSight: [-1, 1],
       series: [
-        { name: "“(” next", look: "opening", values: trace.logits[0] },
-        { name: "“)” next", look: "closing", values: trace.logits[1] },
+        { name: "to “(”", look: "opening", values: trace.logits[0] },
+        { name: "to “)”", look: "closing", values: trace.logits[1] },
       ],
     });
     return byDepth ? panels.slice(1) : panels;
@@ -85,7 +85,7 @@
       const share = (bend(Math.min(Math.max(value, low), high)) - bottom) / (ceiling - bottom);
       return top + panel.height - pad - share * (panel.height - 2 * pad);
     };
-    let marks = ticks(low, high, 3);
+    let marks = ticks(low, high, panel.height > 70 ? 4 : 2).filter((n) => !panel.whole || Number.isInteger(n));
     if (panel.symlog) {
       const powers = [0, 1, 2, 3, 4, 6, 9, 12, 20, 30].map((n) => 10 ** n).filter((n) => n > 9 || high - low < 25);
       const room = (value) => Math.abs(y(value) - y(0)) > 13;
@@ -173,6 +173,7 @@
     const right = MARGIN.left + inner;
     const failed = trace.firstFailure;
     const failureInSight = failed >= from && failed < to;
+    const wrongLook = trace.logits[0][failed] >= 0 ? "closing" : "opening"; // the output that is wrong there
 
     const body = svg("g");
     const marks = svg("g"); // over all lines: the first wrong step
@@ -195,40 +196,34 @@
           body.append(svg("path", { class: `lab-area lab-${look}`, d: path + close }));
         }
         body.append(svg("path", { class: `${byDepth ? "lab-dots" : "lab-line"} lab-${look}`, d: path }));
-        if (failureInSight && look !== "depth" && !Number.isNaN(values[failed])) {
-          const decisive = look === (trace.logits[0][failed] >= 0 ? "closing" : "opening");
-          const [at, level, arm] = [x(failed), y(values[failed]), decisive ? 6 : 0];
-          if (arm) {
-            const cross = `M${at - arm},${level - arm}l${2 * arm},${2 * arm}m0,${-2 * arm}l${-2 * arm},${2 * arm}`;
-            marks.append(svg("path", { class: "lab-cross-edge", d: cross }), svg("path", { class: "lab-cross", d: cross }));
-          }
-        }
+        if (failureInSight && look === wrongLook && !Number.isNaN(values[failed])) marks.append(...cross(x(failed), y(values[failed])));
       }
-      drawn.push({ panel, y });
+      drawn.push({ panel, y, top });
       top += panel.height;
     }
-
-    if (!byDepth) top = answers(body, trace, { from, to, x, half, top, right });
+    const spans = drawn.map((one) => [one.top - 2, one.top + one.panel.height]);
+    if (!byDepth) {
+      spans.push([top + TITLE, top + TITLE + 3 * STRIP]);
+      top = answers(body, trace, { from, to, x, half, top, right });
+    }
+    /** A vertical line through all panels, not through their titles. */
+    const upright = (at) => spans.map(([high, low]) => `M${at.toFixed(1)},${high}V${low}`).join("");
     axis(body, { byDepth, slots, from, x, half, top, right, trace, to });
-    const height = top + 40;
+    const height = top + 32;
 
     if (failureInSight) {
-      const at = x(failed).toFixed(1);
-      const end = x(failed) > MARGIN.left + inner * 0.6;
-      const label = `first wrong: step ${lab.count(failed)}`;
-      marks.prepend(svg("path", { class: "lab-failure", d: `M${at},${MARGIN.top - 4}V${top}` }));
-      const anchor = { x: x(failed) + (end ? -5 : 5), y: MARGIN.top - 6, "text-anchor": end ? "end" : "start" };
-      marks.append(svg("text", { class: "lab-failure-label", ...anchor }, label));
+      marks.prepend(svg("path", { class: "lab-failure", d: upright(x(failed)) }));
+      marks.append(failureLabel(failed, x(failed), x(failed) > MARGIN.left + inner * 0.6));
     }
     const cursorLayer = svg("g", { class: "lab-cursor" });
-    target.replaceChildren(body, marks, cursorLayer);
+    target.replaceChildren(body, cursorLayer, marks);
     target.setAttribute("viewBox", `0 0 ${width} ${height}`);
     target.setAttribute("height", height);
 
     /** Puts the cursor's line and dots at a step in sight. */
     function moveCursor(step) {
       const at = x(step).toFixed(1);
-      cursorLayer.replaceChildren(svg("path", { class: "lab-cursor-line", d: `M${at},${MARGIN.top}V${top}` }));
+      cursorLayer.replaceChildren(svg("path", { class: "lab-cursor-line", d: upright(x(step)) }));
       for (const { panel, y } of drawn) {
         for (const { values, look } of panel.series) {
           if (Number.isNaN(values[step])) continue;
@@ -256,24 +251,36 @@
     return { moveCursor, stepAt };
   }
 
+  /** A cross, with an edge that keeps it apart from the lines under it. */
+  function cross(at, level) {
+    const d = `M${at - 6},${level - 6}l12,12m0,-12l-12,12`;
+    return ["lab-cross-edge", "lab-cross"].map((look) => svg("path", { class: look, d }));
+  }
+
+  /** The name of the first wrong step, over the plots, on the side of it where there is room. */
+  function failureLabel(failed, at, leftOf) {
+    const place = { x: at + (leftOf ? 5 : -5), y: MARGIN.top - 3, "text-anchor": leftOf ? "end" : "start" };
+    return svg("text", { class: "lab-failure-label", ...place }, `first wrong: step ${lab.count(failed)}`);
+  }
+
   /** Two rows under the plots: where `)` may follow, and where the network says so; what is wrong stands out. */
   function answers(body, trace, { from, to, x, half, top, right }) {
     const rows = [
       ["may", "truth", (t) => trace.depth[t] > 0],
       ["says", "says", (t) => trace.logits[1][t] >= 0],
     ];
-    body.append(svg("text", { class: "lab-title", x: MARGIN.left, y: top + TITLE - 6 }, "“)” may follow, and the network says so"));
+    body.append(svg("text", { class: "lab-title", x: MARGIN.left, y: top + TITLE - 6 }, "where “)” may follow"));
     top += TITLE;
     for (const [name, look, is] of rows) {
       body.append(svg("path", { class: "lab-row", d: `M${MARGIN.left},${top}H${right}v${STRIP}H${MARGIN.left}z` }));
       body.append(svg("path", { class: `lab-${look}`, d: boxesPath(is, from, to, x, half, top, STRIP) }));
       body.append(svg("text", { class: "lab-tick", x: MARGIN.left - 6, y: top + STRIP - 1.5 }, name));
-      top += STRIP + 3;
+      top += STRIP + 4;
     }
     const wrong = (t) => !trace.right[t];
-    body.append(svg("path", { class: "lab-wrong", d: boxesPath(wrong, from, to, x, half, top, 6) }));
-    body.append(svg("text", { class: "lab-tick", x: MARGIN.left - 6, y: top + 7 }, "wrong"));
-    return top + 8;
+    body.append(svg("path", { class: "lab-wrong", d: boxesPath(wrong, from, to, x, half, top, 8) }));
+    body.append(svg("text", { class: "lab-tick", x: MARGIN.left - 6, y: top + 8 }, "wrong"));
+    return top + 12;
   }
 
   /** The axis below: steps, with the brackets where there is room for them, or depths. */
