@@ -83,7 +83,8 @@ def test_activations_are_the_engines_to_the_bit(core: Page) -> None:
     x = x.astype(np.float32)
     for name in ("sigmoid", "tanh"):
         found = core.evaluate("([name, xs]) => xs.map(x => counterLab[name](x))", [name, x.tolist()])
-        expected = getattr(functions, name)(x)
+        with np.errstate(over="ignore", under="ignore"):  # 2 |x| may be infinite, as in the engine
+            expected = getattr(functions, name)(x)
         assert np.array_equal(np.array(found, np.float32).view(np.int32), expected.view(np.int32)), name
 
 
@@ -91,7 +92,7 @@ def test_first_failures_are_pythons(core: Page, cell: str, entries, words: Words
     chosen = of(entries, cell)
     found = np.array(core.evaluate(FIRST_FAILURES, [chosen, words.strings()]))
     expected = evaluation.first_failure(networks(chosen), words)
-    assert found.size >= 500 - (cell == "gru") * 50
+    assert found.size >= 500
     assert len(np.unique(expected)) > 10
     assert np.array_equal(found, expected)
 
@@ -195,7 +196,12 @@ def result(page: Page) -> str:
 
 def goto(page: Page, state: str) -> None:
     page.evaluate("state => location.hash = state", state)
-    page.wait_for_function("state => document.querySelector('[name=run]').value === state", state.split("&")[0][8:])
+    shown(page, state)
+
+
+def shown(page: Page, state: str) -> None:
+    """Waits until the network of a state is there."""
+    page.wait_for_function("id => document.querySelector('[name=run]').value === id", arg=state.split("&")[0][8:])
 
 
 @built
@@ -209,7 +215,7 @@ class TestBuiltLab:
     def test_opens_with_the_shortest_failing_word(self, page: Page) -> None:
         failed = evaluation.first_failure(*lab.first_shown())[0, 0]
         assert f"First wrong at step {failed} of" in result(page)
-        assert page.locator(".lab-failure-label").inner_text() == f"first wrong: step {failed}"
+        assert page.locator(".lab-failure-label").text_content() == f"first wrong: step {failed}"
         assert page.locator("figure.counter-lab-figure img").is_hidden()
 
     def test_a_slider_moves_the_first_failure_and_presets_bring_it_back(self, page: Page) -> None:
@@ -252,7 +258,7 @@ class TestBuiltLab:
         page.locator("[name=typed]").fill("(())()")
         assert "6" in result(page)
         page.locator("[name=typed]").fill("(()))")
-        assert "Position 4 closes a bracket" in page.get_by_role("alert").inner_text()
+        assert "Position 4 closes a bracket" in page.locator("#lab-error").text_content()
         assert "cannot be read" in result(page)
 
     def test_the_address_holds_the_state(self, page: Page, browser: Browser) -> None:
@@ -277,7 +283,7 @@ class TestBuiltLab:
     def test_a_broken_link_is_told(self, page: Page) -> None:
         page.evaluate("location.hash = 'network=none&word=runs.1.9&gain=-1'")
         page.wait_for_function("document.querySelector('#lab-error').textContent.includes('not here, none')")
-        said = page.get_by_role("alert").inner_text()
+        said = page.locator("#lab-error").text_content()
         assert "does not say a word" in said and "gain to -1" in said
 
     def test_every_experiment_of_the_text_sets_the_lab(self, page: Page) -> None:
@@ -286,13 +292,13 @@ class TestBuiltLab:
         for link in links:
             link.click()
             state = link.get_attribute("data-lab")
-            page.wait_for_function("id => document.querySelector('[name=run]').value === id", state.split("&")[0][8:])
+            shown(page, state)
             assert "First wrong" in result(page)
-            assert page.get_by_role("alert").inner_text() == ""
+            assert page.locator("#lab-error").text_content() == ""
 
     def test_nothing_sticks_out_for_any_cell_on_a_phone(self, page: Page) -> None:
         page.set_viewport_size({"width": 390, "height": 800})
-        for state in ("paper-lstm-1&word=random.2000.1", "paper-gru-1&word=tower.20&view=near", "counting-relu-9000007&word=failing"):
+        for state in ("paper-lstm-1&word=random.2000.1", "paper-gru-1&word=tower.40&view=near", "counting-relu-9000007&word=failing"):
             goto(page, f"network={state}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
             assert page.locator(".lab-failure-label").is_visible()
