@@ -303,6 +303,13 @@ class TestBuiltLab:
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
             assert page.locator(".lab-failure-label").is_visible()
 
+    def test_controls_stand_beside_the_plots_on_a_desk(self, page: Page) -> None:
+        goto(page, "network=counting-relu-9000007&word=failing")  # the longest names in the list of runs
+        edges = """() => [".lab-controls *", ".lab-stage"].map(which =>
+          [...document.querySelectorAll(which)].map(e => e.getBoundingClientRect()))"""
+        controls, stage = page.evaluate(edges)
+        assert max(box["right"] for box in controls) < stage[0]["left"]
+
     def test_without_scripts_a_figure_stands_there(self, browser: Browser) -> None:
         context = browser.new_context(java_script_enabled=False)
         page = context.new_page()
