@@ -460,7 +460,8 @@
     page.svg.addEventListener("pointerdown", onPointer);
     page.svg.addEventListener("pointermove", onPointer);
     for (const link of document.querySelectorAll("a[data-lab]")) link.href = `#${link.dataset.lab}`;
-    window.addEventListener("hashchange", () => update(fromHash(location.hash)));
+    // From the event, not from the address: the state before may have been written there since.
+    window.addEventListener("hashchange", ({ newURL }) => update(fromHash(new URL(newURL).hash)));
     new ResizeObserver(() => seen && draw()).observe(page.svg);
     update(fromHash(location.hash));
   }
