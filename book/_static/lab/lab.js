@@ -299,7 +299,7 @@
   function optionText(one) {
     if (one.origin === "exact") return "exact counter";
     const { proved, max_length, length } = one.certificate;
-    const fate = proved ? (max_length === null ? "proved right" : `right to ${lab.count(max_length)}`) : `fails at length ${lab.count(length)}`;
+    const fate = proved ? (max_length === null ? "proved right" : `right to ${lab.count(max_length)}`) : `fails at ${lab.count(length)}`;
     return `seed ${one.seed} · ${one.kind === "counter" || !one.kind ? fate : one.kind}`;
   }
 
