@@ -22,7 +22,6 @@ from pipeline.notebooks import ROOT
 
 HTML = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "pdf" / "counting-in-recurrent-networks.pdf"
-MARGINS = {"top": "22mm", "bottom": "22mm", "left": "20mm", "right": "20mm"}
 
 # Of no use on paper: what is clicked, code that the page itself hides, a list of chapters beside the contents.
 LEFT_OUT = ".headerlink, details.above-input, .toctree-wrapper, #searchbox, script, style, button"
@@ -73,8 +72,7 @@ def print_book(pages: list[Path], target: Path) -> int:
             source.write_text(single_page(pages, numbers), encoding="utf-8")
             page.goto(source.as_uri(), wait_until="load")
             browser.wait_for_mathematics(page)
-            page.pdf(path=target, format="A4", margin=MARGINS, print_background=True, outline=True, tagged=True,
-                     prefer_css_page_size=True)
+            page.pdf(path=target, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
             reader = PdfReader(target)
             places = reader.named_destinations
             numbers = {path.stem: reader.get_destination_page_number(places[f"/{path.stem}"]) + 1 for path in pages}
