@@ -1,5 +1,6 @@
 # make book   runs every chapter, compares with what is committed, renders to _build/html/index.html
 # make test   runs the tests
+# make pdf    prints the rendered pages as one PDF, in _build/pdf
 # make results  trains everything in results/ again, whatever is there, and keeps it and what the chapters give
 # make clean  removes what the others made (.venv too)
 #
@@ -11,7 +12,7 @@ VENV := .venv
 PYTHON := $(CURDIR)/$(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 
-.PHONY: book test results clean
+.PHONY: book test pdf results clean
 .DELETE_ON_ERROR:
 
 book: $(INSTALLED)
@@ -20,6 +21,11 @@ book: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest -n auto
+
+# The pages are rendered from the committed outputs; no chapter runs.
+pdf: $(INSTALLED)
+	$(VENV)/bin/jb build . -W -n --keep-going --all -q
+	$(PYTHON) -m pipeline.pdf
 
 results: $(INSTALLED)
 	$(PYTHON) -m pipeline --accept --results retrain

@@ -23,9 +23,14 @@ class ChapterFailed(RuntimeError):
 
 def in_order(root: Path) -> list[Path]:
     """The notebooks that `_toc.yml` in `root` names, in the order in which they are read."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    paths = (root / f"{name.removesuffix('.ipynb')}.ipynb" for name in _names(toc))
+    paths = (root / f"{page}.ipynb" for page in pages(root))
     return [path for path in paths if path.exists()]
+
+
+def pages(root: Path) -> list[str]:
+    """All pages that `_toc.yml` in `root` names, in reading order, as `book/01-setup`."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    return [name.removesuffix(".ipynb").removesuffix(".md") for name in _names(toc)]
 
 
 def _names(entry: object) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from counting.cells import Networks
 from counting.dyck import Words
 from counting.regimens import Regimen
 from counting.training import Runs
+from pipeline.browser import NoBrowser, launch
 
 # The same examples on every run and machine: what fails fails for everyone. No deadline: kernels compile.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -87,15 +87,13 @@ def train(train_words: Words, validation_words: Words) -> Callable[..., Runs]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium without a window; where there is none the tests are skipped, or fail with BROWSER_REQUIRED."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        message = "no Chromium found, so no page was looked at: install Debian's package `chromium`"
-        if os.environ.get("BROWSER_REQUIRED"):
-            pytest.fail(message)
-        pytest.skip(message)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+        try:
+            started = launch(playwright)
+        except NoBrowser as error:
+            message = f"no page was looked at: {error}"
+            if os.environ.get("BROWSER_REQUIRED"):
+                pytest.fail(message)
+            pytest.skip(message)
         yield started
         started.close()

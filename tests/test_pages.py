@@ -6,8 +6,12 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from pipeline.browser import wait_for_mathematics
 
 HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
 PAGES = sorted(path for path in HTML.glob("book/**/*.html"))
@@ -62,9 +66,7 @@ def opened(browser: Browser, path: Path, width: int, faults: list[str]) -> Page:
     page.on("console", heard)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(path.as_uri(), wait_until="load")
-    if page.locator(".math").count():
-        page.wait_for_function("window.MathJax?.startup?.promise")
-        page.evaluate("() => MathJax.startup.promise")
+    wait_for_mathematics(page)
     return page
 
 
@@ -91,8 +93,20 @@ def test_page_is_whole(browser: Browser, path: Path, width: int) -> None:
         for image in page.evaluate(IMAGES):
             assert image["loaded"] and image["numbered"], image
             assert len(image["alt"]) >= 15 and "_images/" not in image["alt"], image
+        assert barriers(page) == []
+        page.emulate_media(color_scheme="dark")  # the theme follows the system's choice
+        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        assert barriers(page, "color-contrast") == []
     finally:
         page.close()
+
+
+def barriers(page: Page, *rules: str) -> list[tuple[str, list[str]]]:
+    """What axe-core finds serious or critical: the rule and where, by all of its rules or by these."""
+    options: dict[str, object] = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = Axe().run(page, options=options).response["violations"]
+    return [(violation["id"], [node["html"][:120] for node in violation["nodes"]])
+            for violation in found if violation["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
@@ -123,10 +137,10 @@ def test_a_notebook_is_downloaded_as_a_notebook(browser: Browser) -> None:
     path = next(path for path in PAGES if (HTML / "_sources" / "book" / f"{path.stem}.ipynb").exists())
     page = opened(browser, path, WIDTHS[0], [])
     try:
-        link = page.locator("a.btn-download-source-button")
-        assert link.get_attribute("download") == f"{path.stem}.ipynb"
-        target = (path.parent / link.get_attribute("href")).resolve()
-        assert target.read_text(encoding="utf-8").startswith("{")
+        with page.expect_download() as waiting:
+            page.locator("a.btn-download-source-button").evaluate("link => link.click()")
+        assert waiting.value.suggested_filename == f"{path.stem}.ipynb"
+        assert nbformat.read(waiting.value.path(), as_version=4).cells
     finally:
         page.close()
 

@@ -1,0 +1,17 @@
+// Boxes that scroll sideways can be scrolled by the keyboard too, and roles say what is there.
+document.addEventListener("DOMContentLoaded", () => {
+  const boxes = document.querySelectorAll(
+    ".cell_output .output, .pst-scrollable-table-container, .bd-article pre, .bd-article div.math");
+  const mark = () => {
+    for (const box of boxes) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  mark();
+  addEventListener("load", mark);
+  addEventListener("resize", mark);
+  // The bibliography's entries have a role that no list may hold.
+  for (const entry of document.querySelectorAll('[role="list"] > [role="doc-biblioentry"]'))
+    entry.setAttribute("role", "listitem");
+});
