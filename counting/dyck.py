@@ -45,6 +45,12 @@ class Words:
         object.__setattr__(self, "tokens", tokens)
         object.__setattr__(self, "lengths", lengths)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as a bit a symbol, so that words sent to another process are small, and checked when they arrive."""
+        symbols = self.tokens[self.tokens != PADDING]
+        lengths = self.lengths.astype(np.min_scalar_type(self.longest))
+        return _unpickled, (np.packbits(symbols.astype(bool)), lengths)
+
     @classmethod
     def from_strings(cls, strings: Iterable[str]) -> Words:
         """Words from strings of `(` and `)`: Words.from_strings(["(())", "()"])."""
@@ -346,6 +352,11 @@ def _padded(flat: NDArray[np.int8], lengths: NDArray, width: int | None = None) 
     tokens = np.full((len(lengths), width), PADDING, dtype=np.int8)
     tokens[np.arange(width) < lengths[:, None]] = flat
     return tokens
+
+
+def _unpickled(bits: NDArray[np.uint8], lengths: NDArray) -> Words:
+    lengths = lengths.astype(np.int32)
+    return Words(_padded(np.unpackbits(bits, count=int(lengths.sum(dtype=np.int64))).astype(np.int8), lengths), lengths)
 
 
 def _check(tokens: NDArray, lengths: NDArray) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from counting import files
+
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "measured"
 """Where measurements are kept: one JSON file for each script."""
 
@@ -48,11 +50,8 @@ def record(name: str, tables: Mapping[str, pd.DataFrame], *packages: str, folder
     """Keep the tables under this name, with the machine; replaces what was kept before. Returns the file."""
     content = {"machine": this_machine(*packages)}
     content["tables"] = {key: json.loads(table.to_json(orient="records")) for key, table in tables.items()}
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    files.write(path, json.dumps(content, indent=1) + "\n")
     return path
 
 

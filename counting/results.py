@@ -20,8 +20,8 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +29,17 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
-from counting import engine, training
+from counting import engine, files, training
 from counting.cells import Networks, checked_seeds
 from counting.dyck import Words
 from counting.regimens import Regimen
 from counting.training import CRITERIA, Runs
+from counting.workers import slices
 
 FOLDER = Path(__file__).resolve().parent.parent / "results"
 """The committed results, beside the package."""
 
-SHARD = 256
+SHARD = training.SHARD
 """Runs that are trained and saved at a time, so that an interrupted sweep goes on where it stopped."""
 
 FORMAT = 1
@@ -81,12 +82,13 @@ def obtain(
     checkpoints: Iterable[int] = (),
     start: Networks | None = None,
     sample: int | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
 ) -> Runs:
     """The runs of a sweep: loaded where a file has exactly these, by the present code; else trained and kept.
 
     name: what the committed file is called; one name, one sweep. checkpoints: epochs to keep beside the selected ones.
-    start: as for `training.train`. sample: how many of the runs "verify" trains again (None: all of them).
+    start, executor: as for `training.train`. sample: how many of the runs "verify" trains again (None: all of them).
     Raises BrokenResult for a damaged file, ResultDiffers where "verify" finds other numbers.
     """
     mode = os.environ.get("COUNTING_RESULTS", "")
@@ -104,46 +106,64 @@ def obtain(
     )
     committed, cached = FOLDER / f"{name}.safetensors", cache_folder() / f"{name}-{sweep.key}.safetensors"
 
-    def train(chosen: slice) -> Runs:
-        return training.train(
-            regimen, words, validation, seeds[chosen], checkpoints=sweep.checkpoints, start=initial[chosen],
-            progress=progress,
+    def train(chosen: np.ndarray) -> Iterator[tuple[int, Runs]]:
+        return training.train_shards(
+            regimen, words, validation, [seeds[run] for run in chosen], checkpoints=sweep.checkpoints,
+            start=initial[chosen], executor=executor, shard=SHARD, progress=progress,
         )  # fmt: skip
 
     if mode == "verify":
         return _verified(committed, sweep, train, sample)
     if mode != "retrain":
-        if _holds(committed, sweep):
-            return load(committed)
-        runs = load(cached) if _holds(cached, sweep) else _in_shards(cached, sweep, train)
+        if (runs := _held(committed, sweep)) is not None:
+            return runs
+        runs = _held(cached, sweep)
+        if runs is not None and not mode:
+            _drop_shards(cached, sweep)
+            return runs
     else:
-        runs = _in_shards(cached.with_suffix(".again"), sweep, train)
+        runs, cached = None, cached.with_suffix(".again")
+    runs = runs or _in_shards(cached, sweep, train)
     save(committed if mode else cached, runs, sweep)
+    # Only now: whoever is stopped before finds every finished shard again.
+    _drop_shards(cached, sweep)
     return runs
 
 
-def _in_shards(path: Path, sweep: Sweep, train: Callable[[slice], Runs]) -> Runs:
-    """Train a sweep, keeping every finished shard beside `path` until all are there."""
-    if len(sweep.seeds) <= SHARD:
-        return train(slice(None))
-    shards = {first: path.with_name(f"{path.name}.{first}") for first in range(0, len(sweep.seeds), SHARD)}
-    for first, shard in shards.items():
-        if not _holds(shard, sweep):
-            save(shard, train(slice(first, first + SHARD)), sweep)
-    runs = Runs.concatenate(load(shard) for shard in shards.values())
-    for shard in shards.values():
-        shard.unlink()
-    return runs
+def _shards(path: Path, sweep: Sweep) -> list[tuple[Path, slice]]:
+    """Where the shards of a sweep are kept until all are there, and the runs of each."""
+    parts = slices(len(sweep.seeds), SHARD)
+    return [(path.with_name(f"{path.name}.{part.start}"), part) for part in parts]
 
 
-def _verified(path: Path, sweep: Sweep, train: Callable[[slice], Runs], sample: int | None) -> Runs:
+def _drop_shards(path: Path, sweep: Sweep) -> None:
+    for shard, _ in _shards(path, sweep):
+        shard.unlink(missing_ok=True)
+
+
+def _in_shards(path: Path, sweep: Sweep, train: Callable[[np.ndarray], Iterator[tuple[int, Runs]]]) -> Runs:
+    """Train a sweep, keeping every finished shard beside `path`; those that are there already are not trained again."""
+    shards = _shards(path, sweep)
+    # Held in memory from here on: another process that ends the same sweep may delete the files.
+    parts = {n: _held(shard, sweep, sweep.seeds[part]) for n, (shard, part) in enumerate(shards)}
+    missing = [n for n, runs in parts.items() if runs is None]
+    if missing:
+        chosen = np.concatenate([np.arange(len(sweep.seeds))[shards[n][1]] for n in missing])
+        for number, runs in train(chosen):
+            parts[missing[number]] = runs
+            if len(shards) > 1:
+                save(shards[missing[number]][0], runs, sweep)
+    return Runs.concatenate(parts[n] for n in range(len(shards)))
+
+
+def _verified(path: Path, sweep: Sweep, train: Callable[[np.ndarray], Iterator[tuple[int, Runs]]], sample: int | None) -> Runs:
     """The committed runs, after training all or the first `sample` of them again to the same bits."""
-    fault = None
-    if not _holds(path, sweep):
+    fault, runs = None, _held(path, sweep)
+    if runs is None:
         fault = "is not there, or holds another sweep, or was trained by other code"
     else:
-        runs = load(path)
-        if _digest_of(_subset(runs, slice(sample))) != _digest_of(train(slice(sample))):
+        again = dict(train(np.arange(len(sweep.seeds))[:sample]))
+        if _digest_of(_subset(runs, slice(sample))) != _digest_of(Runs.concatenate(again[n] for n in sorted(again))):
             fault = "holds other numbers than training gives now"
     if fault:
         raise ResultDiffers(f"{path} {fault}; if it should be so, run `make book ACCEPT=1` and commit what it writes")
@@ -151,7 +171,7 @@ def _verified(path: Path, sweep: Sweep, train: Callable[[slice], Runs], sample: 
 
 
 def save(path: Path, runs: Runs, sweep: Sweep) -> None:
-    """Write a result file, whole or not at all. Raises OSError where the folder cannot be written."""
+    """Write a result file, whole or not at all. Raises OSError that says what to do where it cannot be written."""
     tensors = _tensors(runs)
     manifest = {
         "format": FORMAT,
@@ -161,24 +181,15 @@ def save(path: Path, runs: Runs, sweep: Sweep) -> None:
         "versions": {package: importlib.metadata.version(package) for package in ("numba", "numpy", "torch")},
     }
     manifest["sha256"] = _content_digest(manifest, tensors)
-    content = to_safetensors(tensors, metadata={"manifest": _json(manifest)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    files.write(path, to_safetensors(tensors, metadata={"manifest": _json(manifest)}))
 
 
 def load(path: Path) -> Runs:
     """Read a result file. Raises BrokenResult unless every byte is as it was written."""
-    manifest, tensors = _read(path)
+    return _runs(*_read(path))
+
+
+def _runs(manifest: dict[str, object], tensors: dict[str, np.ndarray]) -> Runs:
     regimen = Regimen.from_dict(manifest["sweep"]["regimen"])
 
     def networks(prefix: str) -> Networks:
@@ -200,8 +211,12 @@ def manifest(path: Path) -> dict[str, object]:
 
 
 def code_sha256() -> str:
-    """SHA-256 of the code that turns a sweep into numbers, comments and docstrings left out."""
-    sources = [*engine.SOURCES, Path(training.__file__), Path(__file__).with_name("schedule.py")]
+    """SHA-256 of the code that turns a sweep into numbers, comments and docstrings left out.
+
+    Who trains which runs, `training` and `workers`, is no part of it: it changes no bit.
+    """
+    own = (Path(__file__).with_name(f"{name}.py") for name in ("epochs", "runs", "schedule"))
+    sources = [*engine.SOURCES, *own]
     return _digest(*(_statements(source.read_text(encoding="utf-8")).encode() for source in sources))
 
 
@@ -210,12 +225,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counting" / "results"
 
 
-def _holds(path: Path, sweep: Sweep) -> bool:
-    """Is this a file of the sweep by the present code? A damaged one is an error, not an absence."""
+def _held(path: Path, sweep: Sweep, seeds: tuple[int, ...] | None = None) -> Runs | None:
+    """The runs of these seeds (None: all) of the sweep by the present code, if the file is there and holds just them.
+
+    A damaged file is an error, not an absence.
+    """
     if not path.exists():
-        return False
-    found = manifest(path)
-    return found["code"] == code_sha256() and found["sweep"] == json.loads(_json(sweep.__dict__))
+        return None
+    try:
+        found, tensors = _read(path)
+    except FileNotFoundError:  # deleted since, by another process that ended the same sweep
+        return None
+    wanted = json.loads(_json([sweep.__dict__, sweep.seeds if seeds is None else seeds]))
+    if found["code"] != code_sha256() or [found["sweep"], found["runs"]] != wanted:
+        return None
+    return _runs(found, tensors)
 
 
 def _read(path: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
@@ -228,12 +252,12 @@ def _read(path: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
             raise BrokenResult(f"{path} has format {manifest['format']}, not {FORMAT}; {advice}")
         claimed = manifest["sha256"]
         found = _content_digest({k: v for k, v in manifest.items() if k != "sha256"}, tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, BrokenResult):
             raise
         raise BrokenResult(f"{path} is no whole result file ({error}); {advice}") from error
     if claimed != found:
-        raise BrokenResult(f"{path} was altered: its SHA-256 is {found[:12]}…, it says {claimed[:12]}…; {advice}")
+        raise BrokenResult(f"{path} was altered: its SHA-256 is {found[:12]}…, it says {str(claimed)[:12]}…; {advice}")
     return manifest, tensors
 
 

@@ -1,94 +1,44 @@
 """Training many runs at once: a `Regimen`, words and seeds in, `Runs` out.
 
-Runs share nothing but the words: each has its own initialization and its own order of words, by its seed, and its
-numbers do not depend on which other runs are trained with it, nor on threads or machine.
+On the threads of this process, or on the workers of any executor: who trains a run changes no bit of it.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
-from counting import cells, engine
+from counting import cells, workers
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.engine.packed import PackedWords, pack_blocks, pack_words, unpack_block
+from counting.engine.packed import pack_blocks, pack_words
+from counting.epochs import folded, initial_networks, train_block, word_order
 from counting.regimens import Regimen
-from counting.schedule import value_at
+from counting.runs import CRITERIA, MEASURES, Runs
+from counting.workers import WorkersLost
 
-MEASURES = ("train_loss", "validation_loss", "last_word_loss")
-"""What the history holds: mean loss over the training words while training; true mean loss over the validation
-words; loss of the last validation word alone, which the original code took for it (there divided by the number of
-words, which changes no comparison)."""
+__all__ = [
+    "CRITERIA",
+    "MEASURES",
+    "SHARD",
+    "Interrupted",
+    "Runs",
+    "WorkersLost",
+    "folded",
+    "initial_networks",
+    "train",
+    "train_shards",
+    "word_order",
+]
 
-CRITERIA = ("validation_loss", "last_word_loss")
-"""What the best epoch can be chosen by."""
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """Trained runs of one regimen.
-
-    seeds: one a run. losses: float64 (3, runs, epochs + 1), the three `MEASURES`, from epoch 0, the initialization,
-    which has no training loss (NaN). selected: criterion -> Networks at each run's best epoch by that criterion.
-    checkpoints: epoch -> Networks.
-    """
-
-    regimen: Regimen
-    seeds: tuple[int, ...]
-    losses: np.ndarray
-    selected: Mapping[str, Networks]
-    checkpoints: Mapping[int, Networks]
-
-    def __len__(self) -> int:
-        return len(self.seeds)
-
-    @property
-    def networks(self) -> Networks:
-        """Each run at the epoch of its lowest true mean validation loss."""
-        return self.selected["validation_loss"]
-
-    def selected_epoch(self, criterion: str = "validation_loss") -> np.ndarray:
-        """int64 (runs,): the epoch that a criterion chooses; the last one where every loss is NaN."""
-        return _best_epoch(self.losses[MEASURES.index(criterion)])
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """bool (runs,): the last epoch's validation loss is not finite. Such runs stay in every count."""
-        return ~np.isfinite(self.losses[MEASURES.index("validation_loss"), :, -1])
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """One row for each run and epoch: run, seed, epoch and the three `MEASURES`."""
-        runs, epochs = self.losses.shape[1:]
-        frame = pd.DataFrame(
-            {"run": np.repeat(np.arange(runs), epochs), "seed": np.repeat(self.seeds, epochs)}
-            | {"epoch": np.tile(np.arange(epochs), runs)}
-        )
-        return frame.assign(**{name: loss.reshape(-1) for name, loss in zip(MEASURES, self.losses, strict=True)})
-
-    @staticmethod
-    def concatenate(parts: Iterable[Runs]) -> Runs:
-        """All runs of several parts of one sweep."""
-        parts = list(parts)
-        if len({(part.regimen, tuple(part.checkpoints)) for part in parts}) != 1:
-            raise ValueError("runs of one regimen with the same checkpoints are needed")
-        first = parts[0]
-        return Runs(
-            first.regimen,
-            cells.checked_seeds(seed for part in parts for seed in part.seeds),
-            np.concatenate([part.losses for part in parts], axis=1),
-            {c: Networks.concatenate(part.selected[c] for part in parts) for c in first.selected},
-            {e: Networks.concatenate(part.checkpoints[e] for part in parts) for e in first.checkpoints},
-        )
+SHARD = 256
+"""Runs of a shard: what one worker of an executor trains at a time, and what a result file is pieced together from."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -108,6 +58,7 @@ def train(
     checkpoints: Iterable[int] | None = None,
     start: Networks | None = None,
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
 ) -> Runs:
     """Train one run for each seed.
@@ -115,128 +66,139 @@ def train(
     words, validation: read in each epoch to learn from, and to choose the best epoch by.
     checkpoints: the epochs to keep, 0 for the initialization; None keeps all.
     start: where to start from, one network a seed, instead of PyTorch's initialization by seed.
-    threads: blocks of runs trained at a time; None takes every core.
-    Raises ValueError for seeds, epochs, words or a start that make no sense, and `Interrupted` after Ctrl-C.
+    threads: threads of this process to train on; None takes every core. With an executor, those of each worker;
+    None takes one.
+    executor: trains shards of `SHARD` runs on its workers; see `workers`.
+    Raises ValueError for seeds, epochs, words or a start that make no sense, `Interrupted` after Ctrl-C, `WorkersLost`
+    after the death of a worker that the executor does not replace; the last two hold the runs that were finished.
     """
+    seeds = cells.checked_seeds(seeds)
+    options = {"checkpoints": checkpoints, "start": start, "threads": threads, "progress": progress}
+    if executor is not None:
+        return _gathered(train_shards(regimen, words, validation, seeds, executor=executor, **options), len(seeds))
+    kept, start = _checked(regimen, words, validation, seeds, checkpoints, start)
+    with _bar(regimen, len(seeds), len(seeds) * regimen.epochs, "epoch", progress) as bar:
+        return _gathered(_on_threads(regimen, words, validation, seeds, kept, start, threads, bar), len(seeds))
+
+
+def train_shards(
+    regimen: Regimen,
+    words: Words,
+    validation: Words,
+    seeds: Iterable[int],
+    *,
+    checkpoints: Iterable[int] | None = None,
+    start: Networks | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    shard: int | None = None,
+    progress: bool = True,
+) -> Iterator[tuple[int, Runs]]:
+    """`train`, `shard` (by default `SHARD`) seeds at a time: yields each shard's number and runs when it is finished.
+
+    Without an executor the shards come one after the other, each on all threads; with one, in any order.
+    """
+    seeds = cells.checked_seeds(seeds)
+    kept, start = _checked(regimen, words, validation, seeds, checkpoints, start)
+    parts = workers.slices(len(seeds), shard or SHARD)
+    calls = ((regimen, words, validation, seeds[p], kept, start[p], threads or 1) for p in parts)
+    if executor is None:
+        for number, p in enumerate(parts):
+            yield number, train(regimen, words, validation, seeds[p], checkpoints=kept, start=start[p],
+                                threads=threads, progress=progress)  # fmt: skip
+        return
+    with _bar(regimen, len(seeds), len(seeds), "run", progress) as bar:
+        with closing(workers.finished(executor, _train_shard, calls)) as shards:
+            for number, runs in shards:
+                bar.update(len(runs))
+                yield number, runs
+
+
+def _train_shard(
+    regimen: Regimen,
+    words: Words,
+    validation: Words,
+    seeds: tuple[int, ...],
+    kept: tuple[int, ...],
+    start: Networks,
+    threads: int,
+) -> Runs:
+    """What a worker is asked for."""
+    return train(
+        regimen, words, validation, seeds, checkpoints=kept, start=start, threads=threads, progress=False
+    )
+
+
+def _on_threads(
+    regimen: Regimen,
+    words: Words,
+    validation: Words,
+    seeds: tuple[int, ...],
+    kept: tuple[int, ...],
+    start: Networks,
+    threads: int | None,
+    bar: tqdm,
+) -> Iterator[tuple[int, Runs]]:
+    """Each block of runs when it is finished; blocks under way stop after their epoch when the loop ends early."""
+    packed = pack_words(words.tokens, words.depth, words.lengths)
+    stop = Event()
+
+    def watch(runs: int) -> None:
+        bar.update(runs)
+        if stop.is_set():
+            raise CancelledError
+
+    blocks = pack_blocks(start.parameters)
+    calls = (
+        (regimen, packed, validation, seeds[n * LANES : (n + 1) * LANES], block, kept, watch)
+        for n, block in enumerate(blocks)
+    )
+    with ThreadPoolExecutor(threads or workers.cores()) as pool:
+        try:
+            with closing(workers.finished(pool, train_block, calls)) as parts:
+                yield from parts
+        finally:
+            stop.set()
+
+
+def _gathered(shards: Iterator[tuple[int, Runs]], asked: int) -> Runs:
+    """All runs in the order of their shards; those that are finished when something stops the others."""
+    parts: dict[int, Runs] = {}
+
+    def together() -> Runs | None:
+        return Runs.concatenate(parts[number] for number in sorted(parts)) if parts else None
+
+    try:
+        with closing(shards):
+            for number, runs in shards:
+                parts[number] = runs
+    except KeyboardInterrupt:
+        raise Interrupted(together(), asked) from None
+    except WorkersLost as error:
+        error.finished = together()
+        raise
+    return together()
+
+
+def _bar(regimen: Regimen, runs: int, total: int, unit: str, progress: bool) -> tqdm:
+    return tqdm(total=total, unit=unit, desc=f"{runs} {regimen.cell} runs", disable=None if progress else True)
+
+
+def _checked(
+    regimen: Regimen,
+    words: Words,
+    validation: Words,
+    seeds: tuple[int, ...],
+    checkpoints: Iterable[int] | None,
+    start: Networks | None,
+) -> tuple[tuple[int, ...], Networks]:
+    """The epochs to keep and the networks to start from. Raises ValueError."""
     if not len(words) or not len(validation):
         raise ValueError(
             f"training and validation need at least one word each; got {len(words)} and {len(validation)}"
         )
-    seeds = cells.checked_seeds(seeds)
     kept = _checked_epochs(checkpoints, regimen.epochs)
-    networks = _checked_start(start, regimen, seeds) if start is not None else initial_networks(regimen, seeds)
-    packed = pack_words(words.tokens, words.depth, words.lengths)
-    blocks = pack_blocks(networks.parameters)
-    stop = threading.Event()
-    bar = tqdm(total=len(seeds) * regimen.epochs, unit="epoch", desc=f"{len(seeds)} {regimen.cell} runs",
-               disable=None if progress else True)  # fmt: skip
-
-    def run_block(number: int) -> Runs | None:
-        own = seeds[number * LANES : (number + 1) * LANES]
-        return _train_block(regimen, packed, validation, own, blocks[number], kept, stop, bar)
-
-    futures = []
-    with bar, ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        try:
-            for number in range(len(blocks)):
-                futures.append(pool.submit(run_block, number))
-            parts = [future.result() for future in futures]
-        except BaseException as error:
-            stop.set()
-            if not isinstance(error, KeyboardInterrupt):
-                raise
-            parts = [future.result() for future in futures]
-            finished = [part for part in parts if part is not None]
-            raise Interrupted(Runs.concatenate(finished) if finished else None, len(seeds)) from None
-    return Runs.concatenate(parts)
-
-
-def initial_networks(regimen: Regimen, seeds: Iterable[int]) -> Networks:
-    """Where the regimen's runs start: PyTorch's initialization by seed, changed as the regimen says."""
-    networks = cells.initialize(regimen.cell, seeds)
-    drawn = networks.parameters
-    scaled = {name: array * np.float32(regimen.initial_scale) for name, array in drawn.items()}
-    if regimen.cell == "lstm":
-        scaled["bias_ih_l0"][:, 1] += np.float32(regimen.forget_bias)
-    if regimen.cell == "relu":
-        scaled["bias_ih_l0"] += np.float32(regimen.hidden_bias)
-        if regimen.recurrent_weight == "identity":
-            scaled["weight_hh_l0"] = np.ones_like(drawn["weight_hh_l0"])
-        elif regimen.recurrent_weight == "positive":
-            scaled["weight_hh_l0"] = np.abs(drawn["weight_hh_l0"])
-    return Networks(regimen.cell, scaled).astype(regimen.dtype)
-
-
-def folded(networks: Networks, gain: float) -> Networks:
-    """The network that a gate gain amounts to: the recurrent layer's weights and biases times `gain`."""
-    factor = networks.dtype.type(gain)
-    return Networks(
-        networks.cell,
-        {name: a if name.startswith("output.") else a * factor for name, a in networks.parameters.items()},
-    )
-
-
-def word_order(seed: int, epoch: int, words: int) -> np.ndarray:
-    """The order in which the run of this seed reads its words in an epoch (from 1): int32 (words,)."""
-    order = np.empty(words, np.int32)
-    engine.shuffle.shuffle(np.uint64(seed), np.uint64(epoch), order)
-    return order
-
-
-def _train_block(
-    regimen: Regimen,
-    words: PackedWords,
-    validation: Words,
-    seeds: tuple[int, ...],
-    block: np.ndarray,
-    kept: tuple[int, ...],
-    stop: threading.Event,
-    bar: tqdm,
-) -> Runs | None:
-    """One block of at most LANES runs through all epochs; None if told to stop."""
-    cell = cells.CELLS.index(regimen.cell)
-    moments1, moments2, powers = np.zeros_like(block), np.zeros_like(block), np.ones(2)
-    order = np.zeros((LANES, len(words.lengths)), np.int32)
-    losses = np.full((3, len(seeds), regimen.epochs + 1), np.nan)
-    stages = []
-    for epoch in range(regimen.epochs + 1):
-        gain, leak = value_at(regimen.gate_gain, max(epoch, 1)), value_at(regimen.leak, max(epoch, 1))
-        if epoch:
-            if stop.is_set():
-                return None
-            for lane, seed in enumerate(seeds):
-                engine.shuffle.shuffle(np.uint64(seed), np.uint64(epoch), order[lane])
-            order[len(seeds) :] = order[0]
-            rate = value_at(regimen.learning_rate, epoch)
-            loss, _ = engine.train.train_epoch(
-                cell, block, moments1, moments2, powers, words, order, rate, gain, leak, regimen.clip_norm or 0.0
-            )
-            losses[0, :, epoch] = loss[: len(seeds)]
-            bar.update(len(seeds))
-        # Without the leak: these are the losses of the networks that are kept.
-        mean, last = engine.read.losses(cell, block, validation.tokens, validation.lengths, gain, 0.0)
-        losses[1:, :, epoch] = mean[: len(seeds)], last[: len(seeds)]
-        parameters = unpack_block(block, cells.gates(regimen.cell))
-        stages.append(folded(Networks(regimen.cell, parameters)[: len(seeds)], gain))
-    return Runs(
-        regimen,
-        seeds,
-        losses,
-        {c: _at_epochs(stages, _best_epoch(losses[MEASURES.index(c)])) for c in CRITERIA},
-        {epoch: stages[epoch] for epoch in kept},
-    )
-
-
-def _best_epoch(losses: np.ndarray) -> np.ndarray:
-    """Epoch (from 1) of the lowest loss of each run, the first of equals. losses: (runs, epochs + 1)."""
-    trained = losses[:, 1:]
-    known = np.where(np.isnan(trained), np.inf, trained)
-    return np.where(np.isnan(trained).all(axis=1), trained.shape[1], np.argmin(known, axis=1) + 1)
-
-
-def _at_epochs(stages: list[Networks], epochs: np.ndarray) -> Networks:
-    """Run r as it was at epochs[r]."""
-    return Networks.concatenate(stages[epoch][run] for run, epoch in enumerate(epochs))
+    return kept, _checked_start(start, regimen, seeds) if start is not None else initial_networks(regimen, seeds)
 
 
 def _checked_epochs(checkpoints: Iterable[int] | None, epochs: int) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import nbformat
 import papermill
 from nbformat import NotebookNode
+
+from counting import files
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "counting"
@@ -36,13 +37,7 @@ def read(path: Path) -> NotebookNode:
 
 def write(notebook: NotebookNode, path: Path) -> None:
     """Put the notebook at `path` whole or not at all: written beside it, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    files.write(path, nbformat.writes(notebook) + "\n")
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:

@@ -42,13 +42,13 @@ class TestInterruption:
     @pytest.fixture(autouse=True)
     def bar(self, monkeypatch):
         assert threading.current_thread() is threading.main_thread()
-        train_block = training._train_block
 
-        def with_stop_known(*arguments):
-            InterruptingBar.stop = next(a for a in arguments if isinstance(a, threading.Event))
-            return train_block(*arguments)
+        class KnownEvent(threading.Event):
+            def __init__(self) -> None:
+                super().__init__()
+                InterruptingBar.stop = self
 
-        monkeypatch.setattr(training, "_train_block", with_stop_known)
+        monkeypatch.setattr(training, "Event", KnownEvent)
         monkeypatch.setattr(training, "tqdm", InterruptingBar)
 
     def interrupted(self, train, monkeypatch, epochs_of_runs: int, regimen: Regimen) -> training.Interrupted:

@@ -6,7 +6,7 @@
     band      words of any length               lower       no word shorter than this fails
     search    a word that fails                 extremes    both at once, for the ReLU
     far       a word beyond the tables
-    many      which of many networks are proved
+    many      certificates of many networks, or which are proved
     exhaustive   every prefix, one by one: what all of this is held to
 
 The network's own arithmetic is the engine's: IEEE float32 (or float64), every operation rounded to nearest,
@@ -22,9 +22,9 @@ from counting import engine
 from counting.compiled import kept_by
 
 with kept_by(*engine.SOURCES, *sorted(Path(__file__).parent.glob("*.py"))):
-    from counting.certificate.decide import LONGEST, MAX_DEPTH, certify, certify_all
+    from counting.certificate.decide import LONGEST, MAX_DEPTH, certify
     from counting.certificate.exhaustive import shortest_failures
-    from counting.certificate.many import exact_counters, proved
+    from counting.certificate.many import certify_all, exact_counters, proved
     from counting.certificate.verdict import Certificate
 
 __all__ = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,7 +78,7 @@ def certify(
     Raises ValueError for a stack of several, for NaN or infinite parameters, and for a length below 2.
     """
     subject = _subject(network)
-    _check_length(max_length)
+    check_length(max_length)
     # A band that closes says all there is to say; where tables decide, a failed attempt should be short.
     depth, widest = (
         _deepest_band(subject)
@@ -113,16 +111,6 @@ def certify(
     return certificate
 
 
-def certify_all(
-    networks: Networks, max_length: int | None = 1000, *, replay: bool = True, threads: int | None = None
-) -> list[Certificate]:
-    """A certificate for each run of a stack, in order. threads: None takes every core."""
-    _check_length(max_length)
-    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        runs = [networks[run] for run in range(len(networks))]
-        return list(pool.map(lambda network: certify(network, max_length, replay=replay), runs))
-
-
 def _subject(network: Networks | torch.nn.Module) -> _Subject:
     if not isinstance(network, Networks):
         network = Networks.from_torch([network])
@@ -138,7 +126,7 @@ def _subject(network: Networks | torch.nn.Module) -> _Subject:
     return _Subject(network, cells.CELLS.index(network.cell), pack_blocks(p)[0], numbers(p), bounded)
 
 
-def _check_length(max_length: int | None) -> None:
+def check_length(max_length: int | None) -> None:
     whole = isinstance(max_length, (int, np.integer)) and not isinstance(max_length, bool)
     if max_length is not None and not (whole and max_length >= 2):
         raise ValueError(f"max_length must be a whole number, at least 2, or None; got {max_length!r}")

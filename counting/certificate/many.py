@@ -1,21 +1,22 @@
-"""Many networks at once: which are proved right, without looking for the words on which the others fail.
+"""Many networks at once: a certificate for each, or only which are proved right. On threads, or any executor's workers.
 
-A shorter way to what `certify` proves: a whole stack is searched for *exact counters*, networks that climb the first
+`proved` does not look for the words on which the others fail, and is a shorter way to what `certify` proves: a whole stack is searched for *exact counters*, networks that climb the first
 rungs of their ladder and come down to the bit, and whose arithmetic is exact from there on; and a network that is wrong
 on a plain tower needs no certificate.
 """
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
-from counting import evaluation
+from counting import evaluation, workers
 from counting.cells import Networks
 from counting.certificate import decide
 from counting.certificate.decide import MAX_DEPTH
+from counting.certificate.verdict import Certificate
 from counting.dyck import Words
 
 RUNGS = 64
@@ -29,14 +30,61 @@ TOWER = 2**16
 """Height of the tower that sorts out most wrong networks."""
 
 
-def proved(networks: Networks, max_length: int | None = None) -> np.ndarray:
+SHARD = 64
+"""Networks that one worker of an executor decides on at a time."""
+
+
+def certify_all(
+    networks: Networks,
+    max_length: int | None = 1000,
+    *,
+    replay: bool = True,
+    threads: int | None = None,
+    executor: Executor | None = None,
+) -> list[Certificate]:
+    """A certificate for each run of a stack, in order. max_length, replay: as for `certify`.
+
+    threads: None takes every core. executor: decides shards of `SHARD` networks on its workers, each on one thread if
+    `threads` is None; see `workers`. Raises as `certify` does, and WorkersLost where a worker died.
+    """
+    decide.check_length(max_length)
+    if executor is not None:
+        return [c for part in _in_shards(executor, _certify_all, networks, max_length, replay, threads) for c in part]
+    with ThreadPoolExecutor(threads or workers.cores()) as pool:
+        runs = [networks[run] for run in range(len(networks))]
+        return list(pool.map(lambda network: decide.certify(network, max_length, replay=replay), runs))
+
+
+def _certify_all(
+    networks: Networks, max_length: int | None, replay: bool, threads: int | None
+) -> list[Certificate]:
+    return certify_all(networks, max_length, replay=replay, threads=threads or 1)
+
+
+def _in_shards(executor: Executor, task: Callable, networks: Networks, *arguments: object) -> list:
+    """What `task(shard, *arguments)` gives for each shard of the networks, in order."""
+    calls = ((networks[part], *arguments) for part in workers.slices(len(networks), SHARD))
+    return [result for _, result in sorted(workers.finished(executor, task, calls), key=lambda found: found[0])]
+
+
+def proved(
+    networks: Networks,
+    max_length: int | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
+) -> np.ndarray:
     """Which runs are right on all Dyck-1 words of up to `max_length` symbols: bool (runs,).
 
     max_length: None asks for words of any length to depth `MAX_DEPTH`. The same answers as `certify(…).proved`; a
-    network that diverged is not proved. Raises ValueError for a length below 2.
+    network that diverged is not proved. threads, executor: as for `certify_all`. Raises ValueError for a length
+    below 2.
     """
     if max_length is not None and max_length < 2:
         raise ValueError(f"max_length must be at least 2, or None for any length; got {max_length!r}")
+    if executor is not None:
+        parts = _in_shards(executor, _proved, networks, max_length, threads)
+        return np.concatenate([np.zeros(0, bool), *parts])
     right = np.zeros(len(networks), bool)
     finite = np.flatnonzero(networks.finite)
     if len(finite):
@@ -54,9 +102,13 @@ def proved(networks: Networks, max_length: int | None = None) -> np.ndarray:
             return decide.band_closes(network, DEPTHS)
         return decide.certify(network, max_length, replay=False).proved
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(threads or workers.cores()) as pool:
         right[open_cases] = list(pool.map(decided, open_cases))
     return right
+
+
+def _proved(networks: Networks, max_length: int | None, threads: int | None) -> np.ndarray:
+    return proved(networks, max_length, threads=threads or 1)
 
 
 def exact_counters(networks: Networks) -> np.ndarray:

@@ -1,0 +1,94 @@
+"""Shards on other people's executors: the same bits, and what is finished is not lost when a worker dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from oracles import bits
+
+from counting import cells, certificate, dyck, regimens, training, workers
+from counting.cells import Networks
+
+REGIMEN = regimens.PAPER["relu"].but(epochs=2)
+
+
+def seven_times(number: int) -> int:
+    return 7 * number
+
+
+def killed(number: int) -> int:
+    """The first call is done, the second kills its worker."""
+    if number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def wrong(number: int) -> int:
+    raise ValueError(f"shard {number}")
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Executor]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.fixture(params=["threads", "processes"])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    if request.param == "processes":
+        yield request.getfixturevalue("processes")
+    else:
+        with ThreadPoolExecutor(2) as pool:
+            yield pool
+
+
+def test_training_gives_the_same_bits(executor, train, monkeypatch):
+    alone = train(REGIMEN, range(7))
+    monkeypatch.setattr(training, "SHARD", 3)
+    shared = train(REGIMEN, range(7), executor=executor)
+    assert shared.seeds == alone.seeds
+    assert all(bits(shared, run) == bits(alone, run) for run in range(7))
+
+
+def test_certificates_are_the_same(executor, monkeypatch):
+    monkeypatch.setattr(certificate.many, "SHARD", 2)
+    networks = Networks.concatenate([cells.exact("relu"), cells.initialize("relu", range(4))])
+    options = {"replay": False}
+    assert [c.verdict for c in certificate.certify_all(networks, 20, executor=executor, **options)] == [
+        c.verdict for c in certificate.certify_all(networks, 20, **options)
+    ]
+    assert np.array_equal(certificate.proved(networks, 20, executor=executor), certificate.proved(networks, 20))
+
+
+def test_results_of_every_call_with_its_number(executor):
+    calls = [(number,) for number in range(5)]
+    assert dict(workers.finished(executor, seven_times, calls)) == {n: 7 * n for n in range(5)}
+
+
+def test_a_shard_that_fails_names_itself(executor):
+    with pytest.raises(ValueError, match="shard 0"):
+        list(workers.finished(executor, wrong, [(0,)]))
+
+
+def test_a_killed_worker_says_what_was_finished():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        done = []
+        with pytest.raises(workers.WorkersLost, match="with 1 of 3 shards finished"):
+            for number, _ in workers.finished(pool, killed, [(0,), (1,), (2,)]):
+                done.append(number)
+    assert done == [0]
+
+
+def test_words_are_sent_as_bits():
+    words = dyck.paper_splits()["train"]
+    sent = pickle.dumps(words)
+    back = pickle.loads(sent)
+    assert back.sha256 == words.sha256 and back.tokens.dtype == words.tokens.dtype
+    assert len(sent) < words.lengths.sum() / 8 + len(words) + 1000
