@@ -1,0 +1,168 @@
+"""The peer in JAX: many runs side by side, a whole epoch in one jitted `lax.scan` over words, buffers donated.
+
+Two ways to the gradient: `jax.grad` of a `vmap` of a `lax.scan` over the symbols, as one would write it; and one
+written by hand, whose loops over the symbols end at the longest word that any run reads. The second is the faster.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+import peer_cells
+from counting import cells
+from counting.dyck import Words
+
+F = SimpleNamespace(where=jnp.where, sigmoid=jax.nn.sigmoid, tanh=jnp.tanh, relu=jax.nn.relu)
+
+
+class Words32:
+    """Words as bits on the device: where `)` stands, where the depth is positive, one column a word."""
+
+    def __init__(self, words: Words) -> None:
+        self.closing = jnp.asarray((words.tokens == 1).T.copy())
+        self.deep = jnp.asarray((words.depth > 0).T.copy())
+        self.lengths = jnp.asarray(words.lengths)
+
+
+def automatic_gradient(cell: str, p: jax.Array, closing: jax.Array, deep: jax.Array, length: jax.Array) -> jax.Array:
+    """By `jax.grad`. p: (parameters, runs); closing, deep: (steps, runs), padded; length: (runs,)."""
+
+    def loss(rows, closing, deep, length):
+        w = peer_cells.weights(cell, rows)
+
+        def read(carry, symbol):
+            h, c, total = carry
+            t, x, y = symbol
+            h, c, _ = peer_cells.step(F, cell, w, x, h, c)
+            a, b = (F.sigmoid(z) for z in peer_cells.logits(w, h))
+            error = (a - 1) ** 2 + (b - y) ** 2
+            return (h, c, total + jnp.where(t < length, error, 0)), None
+
+        zero = jnp.zeros(())
+        symbols = (jnp.arange(len(closing)), closing, deep.astype(jnp.float32))
+        return lax.scan(read, (zero, zero, zero), symbols)[0][2] / (2 * length)
+
+    # By rows: the gradient of an index into one array would be an array of zeros for each use.
+    return jnp.stack(jax.vmap(jax.grad(loss), in_axes=-1, out_axes=-1)(tuple(p), closing, deep, length))
+
+
+def written_gradient(cell: str, p: jax.Array, closing: jax.Array, deep: jax.Array, length: jax.Array) -> jax.Array:
+    """By hand, with a tape. Arguments as above."""
+    g, w, zero = cells.gates(cell), peer_cells.weights(cell, p), jnp.zeros(p.shape[1:])
+    share, steps = 1 / length.astype(jnp.float32), length.max()
+    kept = {"lstm": 7, "gru": 5, "relu": 2}[cell]
+
+    def forward(t, carry):
+        h, c, states, tape = carry
+        h, c, values = peer_cells.step(F, cell, w, closing[t], h, c)
+        tape = tuple(lax.dynamic_update_index_in_dim(a, v, t, 0) for a, v in zip(tape, values, strict=True))
+        return h, c, lax.dynamic_update_index_in_dim(states, h, t, 0), tape
+
+    empty = jnp.zeros((len(closing), *zero.shape))
+    _, _, states, tape = lax.fori_loop(0, steps, forward, (zero, zero, empty, (empty,) * kept))
+
+    def back(j, carry):
+        t = steps - 1 - j
+        dh, dc, sums = carry
+        values = tuple(a[t] for a in tape)
+        h, x, inside = states[t], closing[t], jnp.where(t < length, share, 0)
+        a, b = (F.sigmoid(z) for z in peer_cells.logits(w, h))
+        da, db = (a - 1) * a * (1 - a) * inside, (b - deep[t]) * b * (1 - b) * inside
+        dh, dc, d, recall = peer_cells.step_back(F, cell, w, values, dh + da * w.out[0] + db * w.out[1], dc)
+        to_state = d if recall is None else [*d[:2], recall]
+        new = [da * h, db * h, da, db, *d, *(jnp.where(x, q, 0) for q in d), *(q * values[-1] for q in to_state)]
+        new += [] if recall is None else [recall]
+        return dh, dc, tuple(s + n for s, n in zip(sums, new, strict=True))
+
+    count = 4 + 3 * g + (cell == "gru")
+    _, _, sums = lax.fori_loop(0, steps, back, (zero, zero, (zero,) * count))
+    bias, on_closing, recurrent = sums[4 : 4 + g], sums[4 + g : 4 + 2 * g], sums[4 + 2 * g : 4 + 3 * g]
+    inputs = [row for b, c in zip(bias, on_closing, strict=True) for row in (b - c, c)]
+    hidden = bias if cell != "gru" else (*bias[:2], sums[-1])
+    return jnp.stack([*sums[:4], *inputs, *recurrent, *bias, *hidden])
+
+
+GRADIENTS = {"automatic": automatic_gradient, "written": written_gradient}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2,))
+def train_epoch(cell, gradient, state, closing, deep, lengths, order, rate):
+    """Every run reads its words one by one. state: p, both moments, count of steps. order: (words, runs)."""
+
+    def read(state, word):
+        p, m, v, k = state
+        g = GRADIENTS[gradient](cell, p, closing[:, word], deep[:, word], lengths[word])
+        k = k + 1
+        m, v = m + 0.1 * (g - m), 0.999 * v + 0.001 * g * g
+        correction = jnp.sqrt(1 - 0.999**k)
+        p = p - rate / (1 - 0.9**k) * m / (jnp.sqrt(v) / correction + 1e-8)
+        return (p, m, v, k), None
+
+    return lax.scan(read, state, order)[0]
+
+
+class Training:
+    """An epoch of many runs. `compiled_in`: seconds."""
+
+    def __init__(self, cell: str, gradient: str, start: np.ndarray, words: Words, order: np.ndarray, rate: float):
+        self.start, packed = start, Words32(words)
+        self.arguments = packed.closing, packed.deep, packed.lengths, jnp.asarray(order)
+        began = time.perf_counter()
+        lowered = train_epoch.lower(cell, gradient, self.state(), *self.arguments, rate)
+        self.compiled, self.rate = lowered.compile(), rate
+        self.compiled_in = time.perf_counter() - began
+
+    def state(self) -> tuple[jax.Array, ...]:
+        p = jnp.array(self.start)
+        return p, jnp.zeros_like(p), jnp.zeros_like(p), jnp.float32(0)
+
+    def __call__(self) -> np.ndarray:
+        """Train from the start; returns the parameters, (parameters, runs)."""
+        return np.asarray(self.compiled(self.state(), *self.arguments, self.rate)[0])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def first_failures(cell, p, closing, deep, lengths):
+    """int32 (words, runs). Words are read some at a time, so that the lanes of a step fit the cache."""
+    w = peer_cells.weights(cell, p)
+
+    def read(part):
+        closing, deep, lengths = part
+        lanes = jnp.zeros((len(lengths), p.shape[1]))
+
+        def one(t, carry):
+            h, c, first = carry
+            h, c, _ = peer_cells.step(F, cell, w, closing[:, t, None], h, c)
+            a, b = peer_cells.logits(w, h)
+            right = (a >= 0) & jnp.where(deep[:, t, None], b >= 0, b < 0)
+            wrong = ~right & (t < lengths[:, None])
+            return h, c, jnp.where(wrong, jnp.minimum(first, t), first)
+
+        first = jnp.broadcast_to(lengths[:, None], lanes.shape)
+        return lax.fori_loop(0, lengths.max(), one, (lanes, lanes, first))[2]
+
+    return lax.map(read, (closing, deep, lengths))
+
+
+class Evaluation:
+    """First failures of many runs on words, read to their ends."""
+
+    def __init__(self, cell: str, start: np.ndarray, words: Words, at_a_time: int = 16):
+        shape = (-1, at_a_time, words.longest)
+        closing, deep = (words.tokens == 1).reshape(shape), (words.depth > 0).reshape(shape)
+        self.arguments = [jnp.asarray(a) for a in (start, closing, deep, words.lengths.reshape(-1, at_a_time))]
+        began = time.perf_counter()
+        self.compiled = first_failures.lower(cell, *self.arguments).compile()
+        self.compiled_in = time.perf_counter() - began
+
+    def __call__(self) -> np.ndarray:
+        """int64 (runs, words)"""
+        found = np.asarray(self.compiled(*self.arguments))
+        return found.reshape(-1, found.shape[-1]).T.astype(np.int64)
