@@ -1,4 +1,4 @@
-"""How runs learn: where they start, and a block of them through all epochs.
+"""How runs learn: where they start, and a group of them through all epochs.
 
 Runs share nothing but the words: each has its own initialization and its own order of words, by its seed, and its
 numbers do not depend on which other runs are trained with it, nor on who trains it: see `training`.
@@ -13,8 +13,7 @@ import numpy as np
 from counting import cells, engine
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.engine.lanes import LANES
-from counting.engine.packed import PackedWords, unpack_block
+from counting.engine.packed import PackedWords, blocks_of, pack_group, unpack_group
 from counting.regimens import Regimen
 from counting.runs import CRITERIA, MEASURES, Runs, best_epoch
 from counting.schedule import value_at
@@ -52,41 +51,38 @@ def word_order(seed: int, epoch: int, words: int) -> np.ndarray:
     return order
 
 
-def train_block(
+def train_group(
     regimen: Regimen,
     words: PackedWords,
     validation: Words,
     seeds: tuple[int, ...],
-    block: np.ndarray,
+    start: Networks,
     kept: tuple[int, ...],
     watch: Callable[[int], object],
 ) -> Runs:
-    """One block of at most LANES runs through all epochs.
+    """A group of runs through all epochs, side by side, one network of `start` each.
 
     watch: called after each epoch with the number of runs; what it raises ends the training.
     """
     cell = cells.CELLS.index(regimen.cell)
-    moments1, moments2, powers = np.zeros_like(block), np.zeros_like(block), np.ones(2)
-    order = np.zeros((LANES, len(words.lengths)), np.int32)
+    group = pack_group(start.parameters)
+    moments1, moments2, powers = np.zeros_like(group), np.zeros_like(group), np.ones(2)
+    order = np.empty((len(seeds), len(words.lengths)), np.int32)
     losses = np.full((3, len(seeds), regimen.epochs + 1), np.nan)
     stages = []
     for epoch in range(regimen.epochs + 1):
         gain, leak = value_at(regimen.gate_gain, max(epoch, 1)), value_at(regimen.leak, max(epoch, 1))
         if epoch:
-            for lane, seed in enumerate(seeds):
-                engine.shuffle.shuffle(np.uint64(seed), np.uint64(epoch), order[lane])
-            order[len(seeds) :] = order[0]
+            for run, seed in enumerate(seeds):
+                engine.shuffle.shuffle(np.uint64(seed), np.uint64(epoch), order[run])
             rate = value_at(regimen.learning_rate, epoch)
-            loss, _ = engine.train.train_epoch(
-                cell, block, moments1, moments2, powers, words, order, rate, gain, leak, regimen.clip_norm or 0.0
+            losses[0, :, epoch], _ = engine.train.train_epoch(
+                cell, group, moments1, moments2, powers, words, order, rate, gain, leak, regimen.clip_norm or 0.0
             )
-            losses[0, :, epoch] = loss[: len(seeds)]
             watch(len(seeds))
         # Without the leak: these are the losses of the networks that are kept.
-        mean, last = engine.read.losses(cell, block, validation.tokens, validation.lengths, gain, 0.0)
-        losses[1:, :, epoch] = mean[: len(seeds)], last[: len(seeds)]
-        parameters = unpack_block(block, cells.gates(regimen.cell))
-        stages.append(folded(Networks(regimen.cell, parameters)[: len(seeds)], gain))
+        losses[1:, :, epoch] = _validation_losses(cell, group, validation, gain)
+        stages.append(folded(Networks(regimen.cell, unpack_group(group, cells.gates(regimen.cell))), gain))
     return Runs(
         regimen,
         seeds,
@@ -96,6 +92,12 @@ def train_block(
     )
 
 
+def _validation_losses(cell: int, group: np.ndarray, words: Words, gain: float) -> np.ndarray:
+    """float64 (2, runs): mean loss over the words, and that of the last word alone."""
+    parts = [engine.read.losses(cell, block, words.tokens, words.lengths, gain, 0.0) for block in blocks_of(group)]
+    return np.concatenate(parts, axis=1)[:, : group.shape[1]]
+
+
 def _at_epochs(stages: list[Networks], epochs: np.ndarray) -> Networks:
     """Run r as it was at epochs[r]."""
-    return Networks.concatenate(stages[epoch][run] for run, epoch in enumerate(epochs))
+    return Networks.concatenate(stages)[epochs * len(epochs) + np.arange(len(epochs))]

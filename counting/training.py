@@ -16,9 +16,8 @@ from tqdm import tqdm
 from counting import cells, workers
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.engine.lanes import LANES
-from counting.engine.packed import pack_blocks, pack_words
-from counting.epochs import folded, initial_networks, train_block, word_order
+from counting.engine.packed import pack_words
+from counting.epochs import folded, initial_networks, train_group, word_order
 from counting.regimens import Regimen
 from counting.runs import CRITERIA, MEASURES, Runs
 from counting.workers import WorkersLost
@@ -39,6 +38,10 @@ __all__ = [
 
 SHARD = 256
 """Runs of a shard: what one worker of an executor trains at a time, and what a result file is pieced together from."""
+
+GROUP = 512
+"""Most runs that a thread trains side by side: enough to sort by the lengths of their words, few enough for their
+numbers to stay in the processor's cache."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -139,7 +142,7 @@ def _on_threads(
     threads: int | None,
     bar: tqdm,
 ) -> Iterator[tuple[int, Runs]]:
-    """Each block of runs when it is finished; blocks under way stop after their epoch when the loop ends early."""
+    """Each group of runs when it is finished; groups under way stop after their epoch when the loop ends early."""
     packed = pack_words(words.tokens, words.depth, words.lengths)
     stop = Event()
 
@@ -148,14 +151,13 @@ def _on_threads(
         if stop.is_set():
             raise CancelledError
 
-    blocks = pack_blocks(start.parameters)
-    calls = (
-        (regimen, packed, validation, seeds[n * LANES : (n + 1) * LANES], block, kept, watch)
-        for n, block in enumerate(blocks)
-    )
-    with ThreadPoolExecutor(threads or workers.cores()) as pool:
+    threads = threads or workers.cores()
+    rounds = -(-len(seeds) // (threads * GROUP))
+    groups = workers.slices(len(seeds), -(-len(seeds) // (threads * rounds)))
+    calls = ((regimen, packed, validation, seeds[g], start[g], kept, watch) for g in groups)
+    with ThreadPoolExecutor(threads) as pool:
         try:
-            with closing(workers.finished(pool, train_block, calls)) as parts:
+            with closing(workers.finished(pool, train_group, calls)) as parts:
                 yield from parts
         finally:
             stop.set()

@@ -13,8 +13,7 @@ from torch import nn
 from counting import cells, engine, reference
 from counting.cells import Networks
 from counting.dyck import PADDING, Words
-from counting.engine.lanes import LANES
-from counting.engine.packed import PARAMETERS, pack_blocks, pack_words, unpack_block
+from counting.engine.packed import PARAMETERS, pack_group, pack_words, unpack_group
 from counting.training import Runs
 
 
@@ -53,24 +52,22 @@ def word_gradient(
 def engine_gradient(
     nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0, clip: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Loss (runs,) and gradient (runs, numbers) of up to 64 networks, run r on word r."""
-    (block,) = pack_blocks(nets.parameters)
-    order = np.zeros((LANES, 1), np.int32)
-    order[: len(nets), 0] = np.arange(len(nets))
+    """Loss (runs,) and gradient (runs, numbers) of some networks, run r on word r."""
+    group = pack_group(nets.parameters)
     loss, gradient = engine.train.train_epoch(
         cells.CELLS.index(nets.cell),
-        block,
-        np.zeros_like(block),
-        np.zeros_like(block),
+        group,
+        np.zeros_like(group),
+        np.zeros_like(group),
         np.ones(2),
         pack_words(words.tokens, words.depth, words.lengths),
-        order,
+        np.arange(len(nets), dtype=np.int32)[:, None],
         0.01,
         gain,
         leak,
         clip,
     )
-    return loss[: len(nets)], flat(unpack_block(gradient, cells.gates(nets.cell)))[: len(nets)]
+    return loss, flat(unpack_group(gradient, cells.gates(nets.cell)))
 
 
 @torch.no_grad()

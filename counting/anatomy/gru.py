@@ -23,8 +23,10 @@ from counting.compiled import kept_by
 from counting.dyck import CLOSE, OPEN, Words
 from counting.engine import SOURCES
 from counting.engine import gru as cell
+from counting.engine.block import GRU
 from counting.engine.lanes import LANES, kernel, like
-from counting.engine.layout import H, fill_drive, parameter_rows
+from counting.engine.layout import OPEN, H
+from counting.engine.read import load
 from counting.engine.packed import pack_blocks
 
 POINTS = 16
@@ -229,18 +231,15 @@ with kept_by(*SOURCES, Path(__file__)):
     @kernel()
     def _distinct(parameters, runs, most):
         """Different states of `(^n` in the first `runs` lanes, by Brent's search; −1 beyond `most`."""
-        rows = parameter_rows(cell.GATES)
-        weights = np.zeros((rows + 2 * cell.GATES) * LANES, parameters.dtype)
-        weights[: rows * LANES] = parameters
-        fill_drive(weights, cell.GATES)
-        symbol, found = np.zeros(LANES, np.int32), np.full(runs, -1, np.int64)
+        weights = load(GRU, parameters, 1.0)
+        found = np.full(runs, -1, np.int64)
         state, tape = np.zeros(3 * LANES, parameters.dtype), np.zeros(16 * LANES, parameters.dtype)
         other, start, zero = np.zeros_like(state), H * LANES, like(0.0, parameters[0])
         for lane in range(runs):
             mark, power, period, n = zero, 1, 0, 0
             state[:] = 0
             while n < most:
-                cell.step(weights, zero, symbol, state, tape, lane)
+                cell.step(weights, zero, OPEN, state, tape, lane)
                 n, period = n + 1, period + 1
                 if state[start + lane] == mark:
                     break
@@ -252,11 +251,11 @@ with kept_by(*SOURCES, Path(__file__)):
             state[:] = 0
             other[:] = 0
             for _ in range(period):
-                cell.step(weights, zero, symbol, state, tape, lane)
+                cell.step(weights, zero, OPEN, state, tape, lane)
             before = 0
             while state[start + lane] != other[start + lane]:
-                cell.step(weights, zero, symbol, state, tape, lane)
-                cell.step(weights, zero, symbol, other, tape, lane)
+                cell.step(weights, zero, OPEN, state, tape, lane)
+                cell.step(weights, zero, OPEN, other, tape, lane)
                 before += 1
             found[lane] = before + period
         return found

@@ -10,12 +10,12 @@ import numpy as np
 from counting import cells
 from counting.cells import Networks
 from counting.certificate.gates import right
-from counting.certificate.states import load
 from counting.engine import block
 from counting.engine.block import TAPE_ROWS
 from counting.engine.lanes import LANES, at, kernel, lane_loop, like
 from counting.engine.layout import H, output_bias, output_weight
 from counting.engine.packed import pack_blocks
+from counting.engine.read import load
 
 
 @lane_loop
@@ -50,7 +50,7 @@ def shortest_failures(networks: Networks, longest_prefix: int, longest_word: int
 @kernel()
 def _walk(cell, parameters, longest_prefix, longest_word):
     """`shortest_failures` of a block of networks: int64 (LANES,)."""
-    weights = load(cell, parameters)
+    weights = load(cell, parameters, 1.0)
     slope = like(0.0, weights[0])
     states = np.zeros((longest_prefix + 1, 3 * LANES), parameters.dtype)
     tape = np.zeros(TAPE_ROWS * LANES, parameters.dtype)

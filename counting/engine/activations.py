@@ -20,7 +20,7 @@ from counting.engine.lanes import inlined, like, power_of_two
 
 
 def _parts(x):
-    """(2^k, expm1(r)) where −x = k ln 2 + r, for x ≥ −88 (−709 in float64). One definition for each width of float."""
+    """(2^k, expm1(r)) where −x = k ln 2 + r, for x ≥ −88 (−709 in float64); anything below. One definition for each width of float."""
     raise NotImplementedError("compiled code only")
 
 
@@ -80,8 +80,9 @@ def sigmoid(x):
     """1 / (1 + exp(−x)); in float32 1 from x = 16.64, and 0 below x = −88, where the exact value is subnormal."""
     one = like(1.0, x)
     lowest = -_limit(x)
-    scale, p = _parts(lowest if x < lowest else x)
+    scale, p = _parts(x)
     y = one / (one + (scale + scale * p))
+    # Below `lowest` the parts, and so y, mean nothing.
     return like(0.0, x) if x < lowest else y
 
 

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from counting.engine.lanes import LANES, at, inlined, lane_loop, like
+from counting.engine.lanes import lane_loop, like
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 @lane_loop
-def clip_norm(gradient, rows, largest, norm):
-    """Scale each lane's gradient so that its Euclidean norm is at most `largest`, as `clip_grad_norm_` does."""
+def clip_norm(gradient, largest, norm):
+    """Scale each run's gradient so that its Euclidean norm is at most `largest`, as `clip_grad_norm_` does.
+
+    gradient: flat (rows · runs,); norm: (runs,), overwritten.
+    """
+    runs = len(norm)
     norm[:] = like(0.0, norm[0])
-    for row in range(rows):
-        for lane in range(LANES):
-            norm[lane] += gradient[at(row, lane)] * gradient[at(row, lane)]
-    for lane in range(LANES):
-        factor = like(largest, norm[0]) / (np.sqrt(norm[lane]) + like(1e-6, norm[0]))
-        norm[lane] = factor if factor < like(1.0, factor) else like(1.0, factor)
-    for row in range(rows):
-        for lane in range(LANES):
-            gradient[at(row, lane)] *= norm[lane]
+    for row in range(0, len(gradient), runs):
+        for run in range(runs):
+            norm[run] += gradient[row + run] * gradient[row + run]
+    for run in range(runs):
+        factor = like(largest, norm[0]) / (np.sqrt(norm[run]) + like(1e-6, norm[0]))
+        norm[run] = factor if factor < like(1.0, factor) else like(1.0, factor)
+    for row in range(0, len(gradient), runs):
+        for run in range(runs):
+            gradient[row + run] *= norm[run]
 
 
 @lane_loop
-def _update(parameters, gradient, moments1, moments2, count, rate, correction):
-    for i in range(count):
+def _update(parameters, gradient, moments1, moments2, rate, correction):
+    for i in range(len(parameters)):
         g = gradient[i]
         m = moments1[i] + (g - moments1[i]) * like(1.0 - BETA1, g)
         v = moments2[i] * like(BETA2, g) + g * g * like(1.0 - BETA2, g)
@@ -35,9 +39,9 @@ def _update(parameters, gradient, moments1, moments2, count, rate, correction):
         parameters[i] -= rate * m / (np.sqrt(v) / correction + like(EPSILON, g))
 
 
-@inlined
-def step(parameters, gradient, moments1, moments2, rows, powers, learning_rate):
-    """Update every lane. `powers` holds β1^t and β2^t in float64 and is moved on by one step.
+@lane_loop
+def step(parameters, gradient, moments1, moments2, powers, learning_rate):
+    """Update every run, in place. `powers` holds β1^t and β2^t in float64 and is moved on by one step.
 
     The powers are products, not calls of pow, whose last bit depends on the platform's libm.
     """
@@ -45,4 +49,4 @@ def step(parameters, gradient, moments1, moments2, rows, powers, learning_rate):
     powers[1] *= BETA2
     rate = like(learning_rate / (1.0 - powers[0]), parameters[0])
     correction = like(np.sqrt(1.0 - powers[1]), parameters[0])
-    _update(parameters, gradient, moments1, moments2, rows * LANES, rate, correction)
+    _update(parameters, gradient, moments1, moments2, rate, correction)

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import functools
 
+import llvmlite.binding as llvm
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 LANES = 64
 """Runs in a block: 4 AVX-512 vectors, enough independent work to hide the latency of one step."""
+
+# One vector's step is a chain of dependent operations, and a processor looks only a few hundred instructions ahead.
+# Four vectors' operations in turn keep its units busy. And a step reads and writes more arrays than LLVM by itself
+# would check for overlap. Both concern speed alone: no option here lets LLVM change a result.
+for _option in ("--force-vector-interleave=4", "--runtime-memory-check-threshold=64"):
+    llvm.set_option("counting", _option)
 
 # `error_model="numpy"`: a division by zero gives inf, as IEEE says, instead of a branch that stops vectorization.
 # No fast-math anywhere: reassociation and fused multiply-add would make the bits depend on the machine.
@@ -41,6 +49,14 @@ def at(row: int, lane: int) -> int:
     Flat, because with a constant row length LLVM can see at compile time that two rows never overlap.
     """
     return row * LANES + lane
+
+
+@numba.njit(**_OPTIONS)
+def rows_of_lanes(rows: int, dtype):
+    """An array of zeros for `rows` rows of lanes, flat, that begins at a cache line: no vector straddles two."""
+    raw = np.zeros(rows * LANES + 16, dtype)
+    start = (-raw.ctypes.data % 64) // raw.itemsize
+    return raw[start : start + rows * LANES]
 
 
 @intrinsic

@@ -1,28 +1,27 @@
 """Where a block keeps each number: the rows of its flat arrays, for a cell with `gates` gates.
 
-A network's parameters are 4 + 5·gates rows, each with one number for each lane; the read-out stands first, so that
+A network's parameters are 4 + 5·gates rows, each with one number for each run; the read-out stands first, so that
 its rows are the same for every cell.
 
     output.weight (2) · output.bias (2)
-    weight_ih_l0 (gate, symbol) · weight_hh_l0 (gate) · bias_ih_l0 (gate) · bias_hh_l0 (gate)
+    weight_hh_l0 (gate) · bias_hh_l0 (gate) · weight_ih_l0 (gate, symbol) · bias_ih_l0 (gate)
 
-The weights that a step reads are these rows and, behind them, the *drive* of each gate by each symbol,
-weight_ih + bias_ih: the input is one-hot, so this sum is all that the input can contribute.
+The weights that a step reads are these rows without the last, where the *drive* of each gate by each symbol,
+weight_ih + bias_ih, stands in weight_ih's place: the input is one-hot, so this sum is all that it can contribute.
 """
 
 from __future__ import annotations
 
-from counting.engine.lanes import LANES, at, inlined, like
+from counting.engine.lanes import LANES, at, inlined, lane_loop, like
 
 OPEN, CLOSE, PADDING = 0, 1, 2
-"""What stands in a lane's `symbol`."""
+"""What a lane can read: a symbol, or nothing, beyond the end of its word."""
 
 H, C, LOSS = 0, 1, 2
 """Rows of a block's state: hidden state, cell state (LSTM only), loss so far. The adjoint has rows H and C."""
 
-FROM_READOUT, NONZERO, SHARE, CELL_ROWS = 0, 1, 2, 3
-"""Rows of a step's tape: dL/dh of the read-out; whether the depth is positive; the step's share of the loss, 0 beyond
-the end of the lane's word. Rows from CELL_ROWS on are the cell's own."""
+FROM_READOUT, CELL_ROWS = 0, 1
+"""Rows of a step's tape: dL/dh of the read-out. Rows from CELL_ROWS on are the cell's own."""
 
 READOUT_ROWS = 4
 
@@ -38,23 +37,29 @@ def output_bias(output: int) -> int:
 
 
 @inlined
-def weight_ih(gates: int, gate: int, symbol: int) -> int:
-    return READOUT_ROWS + 2 * gate + symbol
-
-
-@inlined
 def weight_hh(gates: int, gate: int) -> int:
-    return READOUT_ROWS + 2 * gates + gate
-
-
-@inlined
-def bias_ih(gates: int, gate: int) -> int:
-    return READOUT_ROWS + 3 * gates + gate
+    return READOUT_ROWS + gate
 
 
 @inlined
 def bias_hh(gates: int, gate: int) -> int:
+    return READOUT_ROWS + gates + gate
+
+
+@inlined
+def weight_ih(gates: int, gate: int, symbol: int) -> int:
+    return READOUT_ROWS + 2 * gates + 2 * gate + symbol
+
+
+@inlined
+def bias_ih(gates: int, gate: int) -> int:
     return READOUT_ROWS + 4 * gates + gate
+
+
+@inlined
+def weight_rows(gates: int) -> int:
+    """Rows of the weights that a step reads, and of the gradient that it gives."""
+    return READOUT_ROWS + 4 * gates
 
 
 @inlined
@@ -63,16 +68,11 @@ def parameter_rows(gates: int) -> int:
 
 
 @inlined
-def drive(gates: int, gate: int, symbol: int) -> int:
-    return parameter_rows(gates) + 2 * gate + symbol
-
-
-@inlined
 def from_input(weights, gates: int, gate: int, symbol, lane: int):
-    """weight_ih x + bias_ih of one gate, for the lane's symbol."""
-    opening = weights[at(drive(gates, gate, OPEN), lane)]
-    closing = weights[at(drive(gates, gate, CLOSE), lane)]
-    return closing if symbol[lane] == CLOSE else opening
+    """weight_ih x + bias_ih of one gate."""
+    opening = weights[at(weight_ih(gates, gate, OPEN), lane)]
+    closing = weights[at(weight_ih(gates, gate, CLOSE), lane)]
+    return closing if symbol == CLOSE else opening
 
 
 @inlined
@@ -91,8 +91,8 @@ def preactivation(weights, gates: int, gate: int, symbol, h, lane: int):
 def back_to_input(gradient, gates: int, gate: int, symbol, dz, lane: int):
     """Take dL/dz of `from_input` to the gradient of its parameters (`bias_ih` waits for `finish_gradient`)."""
     zero = like(0.0, dz)
-    gradient[at(weight_ih(gates, gate, OPEN), lane)] += zero if symbol[lane] == CLOSE else dz
-    gradient[at(weight_ih(gates, gate, CLOSE), lane)] += dz if symbol[lane] == CLOSE else zero
+    gradient[at(weight_ih(gates, gate, OPEN), lane)] += zero if symbol == CLOSE else dz
+    gradient[at(weight_ih(gates, gate, CLOSE), lane)] += dz if symbol == CLOSE else zero
 
 
 @inlined
@@ -110,22 +110,32 @@ def back_through_gate(weights, gradient, gates: int, gate: int, symbol, h, dz, l
     return back_to_state(weights, gradient, gates, gate, h, dz, lane)
 
 
-@inlined
-def fill_drive(weights, gates: int) -> None:
-    """weight_ih + bias_ih for each gate and symbol, once a word."""
+@lane_loop
+def load_weights(weights, parameters, gates: int, gain, width: int) -> None:
+    """What the steps read: the read-out as it is, gate parameters times `gain`, weight_ih and bias_ih summed.
+
+    weights: (weight_rows · width,); parameters: (parameter_rows · width,), for `width` runs.
+    """
+    for i in range(READOUT_ROWS * width):
+        weights[i] = parameters[i]
+    for i in range(READOUT_ROWS * width, weight_ih(gates, 0, OPEN) * width):
+        weights[i] = gain * parameters[i]
     for gate in range(gates):
+        bias = bias_ih(gates, gate) * width
         for symbol in range(2):
-            for lane in range(LANES):
-                weights[at(drive(gates, gate, symbol), lane)] = (
-                    weights[at(weight_ih(gates, gate, symbol), lane)] + weights[at(bias_ih(gates, gate), lane)]
-                )
+            row = weight_ih(gates, gate, symbol) * width
+            for run in range(width):
+                weights[row + run] = gain * parameters[row + run] + gain * parameters[bias + run]
 
 
-@inlined
-def finish_gradient(gradient, gates: int) -> None:
-    """The gradient of bias_ih, which every input shares: the sum over both symbols."""
+@lane_loop
+def finish_gradient(gradient, gates: int, gain, width: int) -> None:
+    """From dL/dweights to dL/dparameters: bias_ih, which every input shares, has the sum over both symbols."""
     for gate in range(gates):
-        for lane in range(LANES):
-            gradient[at(bias_ih(gates, gate), lane)] = (
-                gradient[at(weight_ih(gates, gate, OPEN), lane)] + gradient[at(weight_ih(gates, gate, CLOSE), lane)]
-            )
+        opening, closing = weight_ih(gates, gate, OPEN) * width, weight_ih(gates, gate, CLOSE) * width
+        bias = bias_ih(gates, gate) * width
+        for run in range(width):
+            gradient[bias + run] = gradient[opening + run] + gradient[closing + run]
+    if gain != like(1.0, gain):
+        for i in range(READOUT_ROWS * width, parameter_rows(gates) * width):
+            gradient[i] *= gain

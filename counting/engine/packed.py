@@ -8,7 +8,7 @@ import numpy as np
 
 from counting.engine.lanes import LANES
 
-PARAMETERS = ("output.weight", "output.bias", "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+PARAMETERS = ("output.weight", "output.bias", "weight_hh_l0", "bias_hh_l0", "weight_ih_l0", "bias_ih_l0")
 """A network's parameters in the order of a block's rows (`counting.engine.layout`)."""
 
 
@@ -37,40 +37,45 @@ def pack_words(tokens: np.ndarray, depth: np.ndarray, lengths: np.ndarray) -> Pa
     return PackedWords(_pack_bits(tokens == 1), _pack_bits(depth > 0), lengths.astype(np.int32))
 
 
-def _columns(parameters: dict[str, np.ndarray]) -> np.ndarray:
+def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:
+    """Parameters of a group of runs as one array (rows, runs), see `counting.engine.layout`."""
     runs = len(parameters["output.bias"])
     flat = [parameters[name] for name in PARAMETERS]
-    return np.concatenate([array.reshape(runs, array[:1].size) for array in flat], axis=1)
+    columns = np.concatenate([array.reshape(runs, array[:1].size) for array in flat], axis=1)
+    return np.ascontiguousarray(columns.T)
 
 
-def pack_blocks(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Parameters of many runs as one flat array (rows · LANES,) for each block of runs.
-
-    A last block that is not full repeats its first run in the idle lanes: work that is done and thrown away.
-    """
-    columns = _columns(parameters)
-    blocks = []
-    for start in range(0, len(columns), LANES):
-        block = columns[start : start + LANES]
-        idle = np.repeat(block[:1], LANES - len(block), axis=0)
-        blocks.append(np.ascontiguousarray(np.concatenate([block, idle]).T).reshape(-1))
-    return blocks
-
-
-def unpack_block(block: np.ndarray, gates: int) -> dict[str, np.ndarray]:
-    """The inverse of `pack_blocks` for one block, idle lanes included: each parameter as (LANES, ...)."""
-    columns = block.reshape(-1, LANES).T
+def unpack_group(group: np.ndarray, gates: int) -> dict[str, np.ndarray]:
+    """The inverse of `pack_group`: each parameter as (runs, ...)."""
     shapes = {
         "output.weight": (2, 1),
         "output.bias": (2,),
-        "weight_ih_l0": (gates, 2),
         "weight_hh_l0": (gates, 1),
-        "bias_ih_l0": (gates,),
         "bias_hh_l0": (gates,),
+        "weight_ih_l0": (gates, 2),
+        "bias_ih_l0": (gates,),
     }
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
-    parts = np.split(columns, ends[:-1], axis=1)
+    parts = np.split(group, ends[:-1])
     return {
-        name: np.ascontiguousarray(part.reshape(LANES, *shape))
+        name: np.ascontiguousarray(part.T).reshape(group.shape[1], *shape)
         for part, (name, shape) in zip(parts, shapes.items(), strict=True)
     }
+
+
+def blocks_of(group: np.ndarray) -> list[np.ndarray]:
+    """A group as one flat array (rows · LANES,) for each block of LANES runs.
+
+    A last block that is not full repeats its first run in the idle lanes: work that is done and thrown away.
+    """
+    blocks = []
+    for start in range(0, group.shape[1], LANES):
+        block = group[:, start : start + LANES]
+        idle = np.repeat(block[:, :1], LANES - block.shape[1], axis=1)
+        blocks.append(np.concatenate([block, idle], axis=1).reshape(-1))
+    return blocks
+
+
+def pack_blocks(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Parameters of many runs as blocks."""
+    return blocks_of(pack_group(parameters))

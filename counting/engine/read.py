@@ -5,23 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from counting.engine import readout
-from counting.engine.block import GATES, TAPE_ROWS, load_weights, read_out, step, weight_rows
-from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like
-from counting.engine.layout import LOSS, NONZERO, SHARE, parameter_rows
+from counting.engine.block import GATES, TAPE_ROWS, step
+from counting.engine.lanes import LANES, at, kernel, lane_loop, like, rows_of_lanes
+from counting.engine.layout import LOSS, load_weights, weight_rows
 
 
-@inlined
-def _load(cell, parameters, gain):
-    weights = np.zeros(weight_rows(GATES[cell]) * LANES, parameters.dtype)
-    load_weights(weights, parameters, GATES[cell], like(gain, parameters[0]))
+@lane_loop
+def load(cell, parameters, gain):
+    """The weights that the steps read, from a block of parameters."""
+    weights = rows_of_lanes(weight_rows(GATES[cell]), parameters.dtype)
+    load_weights(weights, parameters, GATES[cell], like(gain, parameters[0]), LANES)
     return weights
 
 
 @lane_loop
-def _set_target(tape, nonzero, share):
+def _add_loss(weights, deep, share, state):
     for lane in range(LANES):
-        tape[at(NONZERO, lane)] = nonzero
-        tape[at(SHARE, lane)] = share
+        readout.error(weights, 0, like(1.0, share), share, state, lane)
+        readout.error(weights, 1, deep, share, state, lane)
 
 
 @kernel()
@@ -30,12 +31,9 @@ def losses(cell, parameters, tokens, lengths, gain, slope):
 
     tokens: int8 (n, longest), 1 for `)`; lengths: int32 (n,).
     """
-    dtype = parameters.dtype
     slope = like(slope, parameters[0])
-    weights = _load(cell, parameters, gain)
-    gradient = np.zeros(parameter_rows(GATES[cell]) * LANES, dtype)
-    state = np.empty(3 * LANES, dtype)
-    tape = np.empty(TAPE_ROWS * LANES, dtype)
+    weights = load(cell, parameters, gain)
+    state, tape = rows_of_lanes(3, parameters.dtype), rows_of_lanes(TAPE_ROWS, parameters.dtype)
     symbol = np.empty(LANES, np.int32)
     total = np.zeros(LANES)
     for word in range(len(lengths)):
@@ -46,8 +44,7 @@ def losses(cell, parameters, tokens, lengths, gain, slope):
             symbol[:] = tokens[word, t]
             depth += 1 - 2 * tokens[word, t]
             step(cell, weights, slope, symbol, state, tape)
-            _set_target(tape, like(1 if depth > 0 else 0, slope), share)
-            read_out(weights, state, tape, gradient)
+            _add_loss(weights, like(1 if depth > 0 else 0, slope), share, state)
         for lane in range(LANES):
             total[lane] += state[at(LOSS, lane)]
     return total / len(lengths), state[at(LOSS, 0) : at(LOSS, 0) + LANES].astype(np.float64)
@@ -73,10 +70,9 @@ def decide(cell, parameters, tokens, lengths, whole):
     at depth 0 where both outputs are right. Unless `whole`, a word is left as soon as every lane has failed, and the
     second array counts only up to there.
     """
-    weights = _load(cell, parameters, 1.0)
+    weights = load(cell, parameters, 1.0)
     slope = like(0.0, parameters[0])
-    state = np.empty(3 * LANES, parameters.dtype)
-    tape = np.empty(TAPE_ROWS * LANES, parameters.dtype)
+    state, tape = rows_of_lanes(3, parameters.dtype), rows_of_lanes(TAPE_ROWS, parameters.dtype)
     symbol = np.empty(LANES, np.int32)
     right = np.empty(LANES, np.int32)
     failure = np.empty((LANES, len(lengths)), np.int64)
@@ -112,7 +108,7 @@ def trace(cell, parameters, tokens, length):
     tokens: int8 (longest,). Returns state (length, 3, LANES), logits (length, 2, LANES), tape (length, rows, LANES).
     """
     dtype = parameters.dtype
-    weights = _load(cell, parameters, 1.0)
+    weights = load(cell, parameters, 1.0)
     slope = like(0.0, parameters[0])
     state = np.zeros(3 * LANES, dtype)
     symbol = np.empty(LANES, np.int32)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from counting.engine.activations import sigmoid
 from counting.engine.lanes import at, inlined, like
-from counting.engine.layout import FROM_READOUT, LOSS, NONZERO, SHARE, H, output_bias, output_weight
+from counting.engine.layout import FROM_READOUT, LOSS, H, output_bias, output_weight
 
 
 @inlined
@@ -17,21 +17,30 @@ def logit(weights, output, state, lane):
 
 
 @inlined
-def _output(weights, output, target, share, state, gradient, lane):
-    """One output's loss and gradient, added to `state` and `gradient`; returns its share of dL/dh."""
+def error(weights, output, target, share, state, lane):
+    """Adds one output's loss to `state`; returns its sigmoid y and y − target."""
     y = sigmoid(logit(weights, output, state, lane))
     error = y - target
     state[at(LOSS, lane)] += like(0.5, y) * share * (error * error)
-    dz = share * error * (y * (like(1.0, y) - y))
+    return y, error
+
+
+@inlined
+def _back(weights, output, target, share, state, gradient, lane):
+    """One output's loss and gradient, added to `state` and `gradient`; returns its share of dL/dh."""
+    y, off = error(weights, output, target, share, state, lane)
+    dz = share * off * (y * (like(1.0, y) - y))
     gradient[at(output_weight(output), lane)] += dz * state[at(H, lane)]
     gradient[at(output_bias(output), lane)] += dz
     return weights[at(output_weight(output), lane)] * dz
 
 
 @inlined
-def step(weights, state, tape, gradient, lane):
-    """The loss of one step, and its gradient. Targets: `(` is always allowed, `)` where the depth is positive."""
-    share = tape[at(SHARE, lane)]
-    opening = _output(weights, 0, like(1.0, share), share, state, gradient, lane)
-    closing = _output(weights, 1, tape[at(NONZERO, lane)], share, state, gradient, lane)
+def step(weights, deep, share, state, tape, gradient, lane):
+    """The loss of one step, and its gradient. Targets: `(` is always allowed, `)` where the depth is positive.
+
+    deep: 1 where it is, else 0. share: the step's share of the word's loss.
+    """
+    opening = _back(weights, 0, like(1.0, share), share, state, gradient, lane)
+    closing = _back(weights, 1, deep, share, state, gradient, lane)
     tape[at(FROM_READOUT, lane)] = opening + closing

@@ -32,7 +32,7 @@ def step(weights, slope, symbol, state, tape, lane):
     rectified = _leak(slope, z) if z < like(0.0, z) else z
     # This state is unbounded. Beyond the end of its word a lane stands still, else it might run off to infinity there,
     # and 0 · inf would spoil a gradient that the word itself left finite.
-    state[at(H, lane)] = h if symbol[lane] == PADDING else rectified
+    state[at(H, lane)] = h if symbol == PADDING else rectified
     tape[at(_Z, lane)] = z
     tape[at(_H_BEFORE, lane)] = h
 

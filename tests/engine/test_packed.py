@@ -8,7 +8,7 @@ import pytest
 from counting import cells, dyck
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.engine.packed import PARAMETERS, pack_blocks, pack_words, unpack_block
+from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_words, unpack_group
 
 
 def test_words_hold_every_symbol_and_depth():
@@ -32,7 +32,7 @@ def test_networks_there_and_back(cell: str, runs: int, dtype: str):
     assert len(blocks) == -(-runs // LANES)
     for number, block in enumerate(blocks):
         assert block.dtype == dtype
-        unpacked = unpack_block(block, cells.gates(cell))
+        unpacked = unpack_group(block.reshape(-1, LANES), cells.gates(cell))
         own = nets[number * LANES : (number + 1) * LANES]
         for name, array in own.parameters.items():
             assert np.array_equal(unpacked[name][: len(own)], array)
