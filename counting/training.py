@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from counting import cells, engine
+from counting import cells, devices, engine
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.engine.lanes import LANES
-from counting.engine.packed import PackedWords, pack_blocks, pack_words, unpack_block
+from counting.engine.batch import Batch
+from counting.engine.packed import pack_words
 from counting.regimens import Regimen
 from counting.schedule import value_at
 
@@ -108,6 +108,7 @@ def train(
     checkpoints: Iterable[int] | None = None,
     start: Networks | None = None,
     threads: int | None = None,
+    device: str = "cpu",
     progress: bool = True,
 ) -> Runs:
     """Train one run for each seed.
@@ -115,8 +116,10 @@ def train(
     words, validation: read in each epoch to learn from, and to choose the best epoch by.
     checkpoints: the epochs to keep, 0 for the initialization; None keeps all.
     start: where to start from, one network a seed, instead of PyTorch's initialization by seed.
-    threads: blocks of runs trained at a time; None takes every core.
-    Raises ValueError for seeds, epochs, words or a start that make no sense, and `Interrupted` after Ctrl-C.
+    threads: blocks of runs trained at a time on the CPU; None takes every core.
+    device: "cpu", or "cuda" for a GPU, which trains as many runs at a time as its memory holds. The runs are the same.
+    Raises ValueError for seeds, epochs, words, a start or a device that make no sense, `devices.NoGPU`, and
+    `Interrupted` after Ctrl-C.
     """
     if not len(words) or not len(validation):
         raise ValueError(
@@ -126,20 +129,22 @@ def train(
     kept = _checked_epochs(checkpoints, regimen.epochs)
     networks = _checked_start(start, regimen, seeds) if start is not None else initial_networks(regimen, seeds)
     packed = pack_words(words.tokens, words.depth, words.lengths)
-    blocks = pack_blocks(networks.parameters)
+    batches = devices.batches(device)
+    size = batches.capacity(regimen.cell, networks.dtype, packed)
     stop = threading.Event()
     bar = tqdm(total=len(seeds) * regimen.epochs, unit="epoch", desc=f"{len(seeds)} {regimen.cell} runs",
                disable=None if progress else True)  # fmt: skip
 
-    def run_block(number: int) -> Runs | None:
-        own = seeds[number * LANES : (number + 1) * LANES]
-        return _train_block(regimen, packed, validation, own, blocks[number], kept, stop, bar)
+    def run_batch(start: int) -> Runs | None:
+        own = slice(start, start + size)
+        batch = batches(regimen.cell, networks[own].parameters, seeds[own], packed, validation.tokens, validation.lengths)
+        return _train_batch(regimen, batch, seeds[own], kept, stop, bar)
 
     futures = []
-    with bar, ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+    with bar, ThreadPoolExecutor(batches.threads or threads or len(os.sched_getaffinity(0))) as pool:
         try:
-            for number in range(len(blocks)):
-                futures.append(pool.submit(run_block, number))
+            for start in range(0, len(seeds), size):
+                futures.append(pool.submit(run_batch, start))
             parts = [future.result() for future in futures]
         except BaseException as error:
             stop.set()
@@ -183,20 +188,15 @@ def word_order(seed: int, epoch: int, words: int) -> np.ndarray:
     return order
 
 
-def _train_block(
+def _train_batch(
     regimen: Regimen,
-    words: PackedWords,
-    validation: Words,
+    batch: Batch,
     seeds: tuple[int, ...],
-    block: np.ndarray,
     kept: tuple[int, ...],
     stop: threading.Event,
     bar: tqdm,
 ) -> Runs | None:
-    """One block of at most LANES runs through all epochs; None if told to stop."""
-    cell = cells.CELLS.index(regimen.cell)
-    moments1, moments2, powers = np.zeros_like(block), np.zeros_like(block), np.ones(2)
-    order = np.zeros((LANES, len(words.lengths)), np.int32)
+    """One batch of runs through all epochs; None if told to stop."""
     losses = np.full((3, len(seeds), regimen.epochs + 1), np.nan)
     stages = []
     for epoch in range(regimen.epochs + 1):
@@ -204,20 +204,12 @@ def _train_block(
         if epoch:
             if stop.is_set():
                 return None
-            for lane, seed in enumerate(seeds):
-                engine.shuffle.shuffle(np.uint64(seed), np.uint64(epoch), order[lane])
-            order[len(seeds) :] = order[0]
             rate = value_at(regimen.learning_rate, epoch)
-            loss, _ = engine.train.train_epoch(
-                cell, block, moments1, moments2, powers, words, order, rate, gain, leak, regimen.clip_norm or 0.0
-            )
-            losses[0, :, epoch] = loss[: len(seeds)]
+            losses[0, :, epoch] = batch.epoch(epoch, rate, gain, leak, regimen.clip_norm or 0.0)
             bar.update(len(seeds))
         # Without the leak: these are the losses of the networks that are kept.
-        mean, last = engine.read.losses(cell, block, validation.tokens, validation.lengths, gain, 0.0)
-        losses[1:, :, epoch] = mean[: len(seeds)], last[: len(seeds)]
-        parameters = unpack_block(block, cells.gates(regimen.cell))
-        stages.append(folded(Networks(regimen.cell, parameters)[: len(seeds)], gain))
+        losses[1:, :, epoch] = batch.losses(gain)
+        stages.append(folded(Networks(regimen.cell, batch.parameters()), gain))
     return Runs(
         regimen,
         seeds,
@@ -236,7 +228,11 @@ def _best_epoch(losses: np.ndarray) -> np.ndarray:
 
 def _at_epochs(stages: list[Networks], epochs: np.ndarray) -> Networks:
     """Run r as it was at epochs[r]."""
-    return Networks.concatenate(stages[epoch][run] for run, epoch in enumerate(epochs))
+    runs = np.arange(len(epochs))
+    return Networks(
+        stages[0].cell,
+        {name: np.stack([stage.parameters[name] for stage in stages])[epochs, runs] for name in stages[0].parameters},
+    )
 
 
 def _checked_epochs(checkpoints: Iterable[int] | None, epochs: int) -> tuple[int, ...]:
