@@ -26,7 +26,7 @@ def check(device: str) -> None:
 def gpu() -> ModuleType:
     """The engine on the GPU. Raises NoGPU, which says what is missing."""
     if importlib.util.find_spec("numba_cuda") is None:
-        raise NoGPU("device='cuda' needs the package numba-cuda: pip install -c constraints.txt -e '.[cuda]'")
+        raise NoGPU("device='cuda' needs the package numba-cuda: pip install -e '.[cuda]'")
     from numba import cuda
 
     if not cuda.is_available():

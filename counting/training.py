@@ -137,7 +137,8 @@ def train(
 
     def run_batch(start: int) -> Runs | None:
         own = slice(start, start + size)
-        batch = batches(regimen.cell, networks[own].parameters, seeds[own], packed, validation.tokens, validation.lengths)
+        given = packed, validation.tokens, validation.lengths
+        batch = batches(regimen.cell, networks[own].parameters, seeds[own], *given)
         return _train_batch(regimen, batch, seeds[own], kept, stop, bar)
 
     futures = []

@@ -63,8 +63,8 @@ def check_ptx(ptx: str) -> None:
     found = _INEXACT.search(ptx)
     if found:
         raise RuntimeError(
-            f"numba-cuda compiled {found[0].strip()!r}, which does not round as the CPU does; the version that "
-            "constraints.txt names does not do this"
+            f"numba-cuda compiled {found[0].strip()!r}, which does not round as the CPU does; "
+            "the version that pyproject.toml names does not do this"
         )
 
 
@@ -175,7 +175,7 @@ class Batch:
     ) -> None:
         blocks = np.stack(pack_blocks(parameters))
         shape, dtype = (len(blocks), LANES), blocks.dtype
-        # Idle lanes do what the first one does.
+        # Idle lanes have somebody's seed: work that is done and thrown away.
         padded = np.resize(np.array(seeds, np.uint64), shape)
         self._cell, self._runs, self._dtype = cell, len(seeds), dtype.name
         self._seeds = cuda.to_device(padded)
