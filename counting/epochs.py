@@ -13,7 +13,8 @@ import numpy as np
 from counting import cells, engine
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.engine.packed import PackedWords, blocks_of, pack_group, unpack_group
+from counting.engine.group import Group
+from counting.engine.packed import PackedWords
 from counting.regimens import Regimen
 from counting.runs import CRITERIA, MEASURES, Runs, best_epoch
 from counting.schedule import value_at
@@ -52,6 +53,7 @@ def word_order(seed: int, epoch: int, words: int) -> np.ndarray:
 
 
 def train_group(
+    groups: type[Group],
     regimen: Regimen,
     words: PackedWords,
     validation: Words,
@@ -62,27 +64,21 @@ def train_group(
 ) -> Runs:
     """A group of runs through all epochs, side by side, one network of `start` each.
 
+    groups: what trains them; see `devices`.
     watch: called after each epoch with the number of runs; what it raises ends the training.
     """
-    cell = cells.CELLS.index(regimen.cell)
-    group = pack_group(start.parameters)
-    moments1, moments2, powers = np.zeros_like(group), np.zeros_like(group), np.ones(2)
-    order = np.empty((len(seeds), len(words.lengths)), np.int32)
+    group = groups(regimen.cell, start.parameters, seeds, words, validation.tokens, validation.lengths)
     losses = np.full((3, len(seeds), regimen.epochs + 1), np.nan)
     stages = []
     for epoch in range(regimen.epochs + 1):
         gain, leak = value_at(regimen.gate_gain, max(epoch, 1)), value_at(regimen.leak, max(epoch, 1))
         if epoch:
-            for run, seed in enumerate(seeds):
-                engine.shuffle.shuffle(np.uint64(seed), np.uint64(epoch), order[run])
             rate = value_at(regimen.learning_rate, epoch)
-            losses[0, :, epoch], _ = engine.train.train_epoch(
-                cell, group, moments1, moments2, powers, words, order, rate, gain, leak, regimen.clip_norm or 0.0
-            )
+            losses[0, :, epoch] = group.epoch(epoch, rate, gain, leak, regimen.clip_norm or 0.0)
             watch(len(seeds))
         # Without the leak: these are the losses of the networks that are kept.
-        losses[1:, :, epoch] = _validation_losses(cell, group, validation, gain)
-        stages.append(folded(Networks(regimen.cell, unpack_group(group, cells.gates(regimen.cell))), gain))
+        losses[1:, :, epoch] = group.losses(gain)
+        stages.append(folded(Networks(regimen.cell, group.parameters()), gain))
     return Runs(
         regimen,
         seeds,
@@ -90,12 +86,6 @@ def train_group(
         {c: _at_epochs(stages, best_epoch(losses[MEASURES.index(c)])) for c in CRITERIA},
         {epoch: stages[epoch] for epoch in kept},
     )
-
-
-def _validation_losses(cell: int, group: np.ndarray, words: Words, gain: float) -> np.ndarray:
-    """float64 (2, runs): mean loss over the words, and that of the last word alone."""
-    parts = [engine.read.losses(cell, block, words.tokens, words.lengths, gain, 0.0) for block in blocks_of(group)]
-    return np.concatenate(parts, axis=1)[:, : group.shape[1]]
 
 
 def _at_epochs(stages: list[Networks], epochs: np.ndarray) -> Networks:

@@ -14,15 +14,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counting import cells, engine
+from counting import cells, devices, engine
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
 from counting.engine.packed import pack_blocks
 
 
-def first_failure(nets: Networks, words: Words) -> np.ndarray:
-    """First point of failure: int64 (runs, n), the 0-based first wrong step, or the word's length if there is none."""
+def first_failure(nets: Networks, words: Words, device: str = "cpu") -> np.ndarray:
+    """First point of failure: int64 (runs, n), the 0-based first wrong step, or the word's length if there is none.
+
+    device: "cpu", or "cuda" for a GPU; the answers are the same. Raises ValueError for a set of no words or an unknown
+    device, and `devices.NoGPU`.
+    """
+    _check_words(words)
+    devices.check(device)
+    if device == "cuda":
+        return devices.gpu().first_failure(nets.cell, nets.parameters, words.tokens, words.lengths)
     return _decide(nets, words, whole=False)[0]
 
 
@@ -93,12 +101,8 @@ def _blocks(nets: Networks) -> Iterator[tuple[np.ndarray, slice]]:
 
 
 def _decide(nets: Networks, words: Words, whole: bool) -> tuple[np.ndarray, np.ndarray]:
-    """First failures and right returns, both int64 (runs, n). Threads take blocks of runs, or parts of the words.
-
-    Raises ValueError for a set of no words.
-    """
-    if not len(words):
-        raise ValueError("need at least one word, got an empty set")
+    """First failures and right returns, both int64 (runs, n). Threads take blocks of runs, or parts of the words."""
+    _check_words(words)
     cell = cells.CELLS.index(nets.cell)
     threads = len(os.sched_getaffinity(0))
     pieces = [piece for piece in np.array_split(np.arange(len(words)), threads) if len(piece)]
@@ -114,3 +118,8 @@ def _decide(nets: Networks, words: Words, whole: bool) -> tuple[np.ndarray, np.n
         for future in futures:
             future.result()
     return failures, returned
+
+
+def _check_words(words: Words) -> None:
+    if not len(words):
+        raise ValueError("need at least one word, got an empty set")

@@ -1,6 +1,6 @@
 """Training many runs at once: a `Regimen`, words and seeds in, `Runs` out.
 
-On the threads of this process, or on the workers of any executor: who trains a run changes no bit of it.
+On the threads of this process, on the workers of any executor, or on a GPU: who trains a run changes no bit of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from threading import Event
 import numpy as np
 from tqdm import tqdm
 
-from counting import cells, workers
+from counting import cells, devices, workers
 from counting.cells import Networks
 from counting.dyck import Words
+from counting.engine.group import Group
 from counting.engine.packed import pack_words
 from counting.epochs import folded, initial_networks, train_group, word_order
 from counting.regimens import Regimen
@@ -39,10 +40,6 @@ __all__ = [
 SHARD = 256
 """Runs of a shard: what one worker of an executor trains at a time, and what a result file is pieced together from."""
 
-GROUP = 512
-"""Most runs that a thread trains side by side: enough to sort by the lengths of their words, few enough for their
-numbers to stay in the processor's cache."""
-
 
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C. `runs` holds the runs that were finished, or None."""
@@ -62,6 +59,7 @@ def train(
     start: Networks | None = None,
     threads: int | None = None,
     executor: Executor | None = None,
+    device: str = "cpu",
     progress: bool = True,
 ) -> Runs:
     """Train one run for each seed.
@@ -72,16 +70,23 @@ def train(
     threads: threads of this process to train on; None takes every core. With an executor, those of each worker;
     None takes one.
     executor: trains shards of `SHARD` runs on its workers; see `workers`.
-    Raises ValueError for seeds, epochs, words or a start that make no sense, `Interrupted` after Ctrl-C, `WorkersLost`
-    after the death of a worker that the executor does not replace; the last two hold the runs that were finished.
+    device: "cpu", or "cuda" for the GPU of this process, which trains as many runs at a time as its memory holds.
+    Raises ValueError for seeds, epochs, words, a start or a device that make no sense, `devices.NoGPU`, `Interrupted`
+    after Ctrl-C, `WorkersLost` after the death of a worker that the executor does not replace; the last two hold the
+    runs that were finished.
     """
+    if executor is not None and device == "cuda":
+        raise ValueError(
+            "an executor's workers train on their cores, device='cuda' on the GPU of this process: leave one out"
+        )
+    groups = devices.groups(device)
     seeds = cells.checked_seeds(seeds)
     options = {"checkpoints": checkpoints, "start": start, "threads": threads, "progress": progress}
     if executor is not None:
         return _gathered(train_shards(regimen, words, validation, seeds, executor=executor, **options), len(seeds))
     kept, start = _checked(regimen, words, validation, seeds, checkpoints, start)
     with _bar(regimen, len(seeds), len(seeds) * regimen.epochs, "epoch", progress) as bar:
-        return _gathered(_on_threads(regimen, words, validation, seeds, kept, start, threads, bar), len(seeds))
+        return _gathered(_on_threads(groups, regimen, words, validation, seeds, kept, start, threads, bar), len(seeds))
 
 
 def train_shards(
@@ -133,6 +138,7 @@ def _train_shard(
 
 
 def _on_threads(
+    groups: type[Group],
     regimen: Regimen,
     words: Words,
     validation: Words,
@@ -151,14 +157,14 @@ def _on_threads(
         if stop.is_set():
             raise CancelledError
 
-    threads = threads or workers.cores()
-    rounds = -(-len(seeds) // (threads * GROUP))
-    groups = workers.slices(len(seeds), -(-len(seeds) // (threads * rounds)))
-    calls = ((regimen, packed, validation, seeds[g], start[g], kept, watch) for g in groups)
+    threads = groups.threads or threads or workers.cores()
+    rounds = -(-len(seeds) // (threads * groups.capacity(start.dtype, packed)))
+    parts = workers.slices(len(seeds), -(-len(seeds) // (threads * rounds)))
+    calls = ((groups, regimen, packed, validation, seeds[p], start[p], kept, watch) for p in parts)
     with ThreadPoolExecutor(threads) as pool:
         try:
-            with closing(workers.finished(pool, train_group, calls)) as parts:
-                yield from parts
+            with closing(workers.finished(pool, train_group, calls)) as done:
+                yield from done
         finally:
             stop.set()
 

@@ -1,0 +1,255 @@
+"""The GPU's path: the kernels as the CPU compiles them, their code for the GPU, and, where there is one, the GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numba.np.numpy_support import as_dtype
+from oracles import bits
+
+import counting.engine.cuda as engine
+from counting import cells, devices, dyck, evaluation, regimens, training
+from counting.cells import Networks
+from counting.dyck import Words
+from counting.engine.lanes import LANES
+from counting.regimens import Regimen
+from counting.schedule import Schedule
+
+
+class OnDevice(np.ndarray):
+    """An array in the pretended GPU's memory."""
+
+    def copy_to_host(self) -> np.ndarray:
+        return np.array(self)
+
+
+@dataclass
+class PretendedGPU:
+    """What `engine.cuda` uses of `numba.cuda`, on the CPU: threads one after the other, memory full of rubbish."""
+
+    free: int = 10**9
+    threadIdx: SimpleNamespace = field(default_factory=SimpleNamespace)  # noqa: N815
+    blockIdx: SimpleNamespace = field(default_factory=SimpleNamespace)  # noqa: N815
+    launched: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    @property
+    def local(self) -> SimpleNamespace:
+        return SimpleNamespace(array=lambda size, kind: self.device_array(size, as_dtype(kind)).view(np.ndarray))
+
+    def device_array(self, shape: tuple[int, ...], dtype: np.dtype) -> OnDevice:
+        rubbish = np.nan if np.issubdtype(dtype, np.floating) else 77
+        return np.full(shape, rubbish, dtype).view(OnDevice)
+
+    def to_device(self, array: np.ndarray) -> OnDevice:
+        return np.array(array).view(OnDevice)
+
+    def current_context(self) -> SimpleNamespace:
+        return SimpleNamespace(get_memory_info=lambda: SimpleNamespace(free=self.free))
+
+    def compiled(self, name: str, cell: str, dtype: str) -> GridOf:
+        return GridOf(self, name, engine.kernel_functions(cell, dtype)[name], engine.signatures(dtype)[name])
+
+
+@dataclass
+class GridOf:
+    """A kernel, to be launched as `kernel[grid, threads](*arguments)`."""
+
+    gpu: PretendedGPU
+    name: str
+    thread: Callable
+    signature: tuple
+
+    def __getitem__(self, configuration: tuple[tuple[int, ...], int]) -> Callable:
+        (grid, threads), gpu = configuration, self.gpu
+        assert threads == LANES and all(1 <= side <= 65_535 for side in grid[1:])
+
+        def launch(*arguments: object) -> None:
+            gpu.launched.append((self.name, grid))
+            for array, kind in zip(arguments, self.signature, strict=True):
+                if isinstance(array, np.ndarray):
+                    assert isinstance(array, OnDevice) and array.flags.c_contiguous
+                    assert (array.ndim, array.dtype) == (kind.ndim, as_dtype(kind.dtype))
+            arrays = [a.view(np.ndarray) if isinstance(a, OnDevice) else a for a in arguments]
+            for (x, *y), lane in product(np.ndindex(*grid), range(threads)):
+                gpu.blockIdx.x, gpu.blockIdx.y, gpu.threadIdx.x = x, *(y or [0]), lane
+                self.thread(*arrays)
+
+        return launch
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU]:
+    gpu = PretendedGPU()
+    monkeypatch.setattr(engine, "cuda", gpu)
+    monkeypatch.setattr(engine, "compiled", gpu.compiled)
+    monkeypatch.setattr(devices, "gpu", lambda: engine)
+    return gpu
+
+
+@pytest.fixture(scope="module")
+def few_words() -> Words:
+    return dyck.pcfg(20, (2, 50), seed=5)
+
+
+@pytest.fixture(scope="module")
+def validation() -> Words:
+    return dyck.pcfg(6, (2, 70), seed=6)
+
+
+def everything(cell: str, **changes: object) -> Regimen:
+    """A regimen in which all that a kernel takes is other than usual."""
+    special = {"gate_gain": Schedule(1.0, 3.0, 1, 3), "clip_norm": 0.05, "learning_rate": Schedule(0.02, 0.01, 1, 3)}
+    if cell == "relu":
+        special["leak"] = Schedule(0.1, 0.0, 1, 3)
+    return regimens.PAPER[cell].but(epochs=3, **{**special, **changes})
+
+
+def assert_same_runs(regimen: Regimen, words: Words, validation: Words, seeds: range) -> None:
+    cpu, gpu = (
+        training.train(regimen, words, validation, seeds, device=device, progress=False) for device in devices.DEVICES
+    )
+    assert gpu.seeds == cpu.seeds
+    assert np.array_equal(gpu.losses, cpu.losses, equal_nan=True)
+    assert all(gpu.selected[c] == cpu.selected[c] for c in cpu.selected)
+    assert all(gpu.checkpoints[epoch] == cpu.checkpoints[epoch] for epoch in cpu.checkpoints)
+    if not cpu.diverged.any():
+        assert [bits(gpu, run) for run in range(len(seeds))] == [bits(cpu, run) for run in range(len(seeds))]
+
+
+def strange_networks(cell: str) -> Networks:
+    """Trained-like, right, saturated, infinite and undefined ones."""
+    drawn = cells.initialize(cell, range(66)).parameters
+    parameters = {name: 3 * array for name, array in drawn.items()}
+    for run, value in enumerate((np.nan, np.inf, -np.inf, 1e38, -1e38, 1e-40, 0.0)):
+        parameters["weight_hh_l0"][run] = value
+        parameters["output.bias"][run + 10] = value
+    strange = Networks(cell, {name: array.astype(np.float32) for name, array in parameters.items()})
+    return strange if cell == "gru" else Networks.concatenate([strange, cells.exact(cell)])
+
+
+class TestThreadsOnTheCPU:
+    """Each thread's own function, compiled for the CPU and called for every thread of every launch."""
+
+    def test_the_paper_regimen(self, cell, few_words, validation, pretended):
+        assert_same_runs(regimens.PAPER[cell].but(epochs=2), few_words, validation, range(3, 73))
+        assert pretended.launched[0] == ("losses", (2,))
+
+    def test_all_that_a_regimen_can_change(self, cell, few_words, validation, pretended):
+        assert_same_runs(everything(cell), few_words, validation, range(5))
+
+    def test_float64(self, few_words, validation, pretended):
+        assert_same_runs(everything("lstm", dtype="float64"), few_words, validation, range(3))
+
+    def test_divergence(self, few_words, validation, pretended):
+        regimen = regimens.PAPER["relu"].but(epochs=2, initial_scale=1e18)
+        assert training.train(regimen, few_words, validation, range(20), progress=False).diverged.any()
+        assert_same_runs(regimen, few_words, validation, range(20))
+
+    def test_as_many_runs_at_a_time_as_memory_holds(self, few_words, validation, pretended):
+        pretended.free = 1
+        assert_same_runs(regimens.PAPER["relu"].but(epochs=1), few_words, validation, range(130))
+        assert [grid for name, grid in pretended.launched if name == "train_epoch"] == [(1,)] * 3
+
+    def test_first_failure(self, cell, test_words, pretended):
+        nets, words = strange_networks(cell), test_words[np.arange(0, len(test_words), 4)]
+        expected = evaluation.first_failure(nets, words)
+        assert np.array_equal(evaluation.first_failure(nets, words, device="cuda"), expected)
+        assert len(np.unique(expected)) > 5
+        assert pretended.launched == [("first_failure", (2, len(words)))]
+
+    def test_as_many_words_at_a_time_as_memory_holds(self, test_words, pretended):
+        nets, words = cells.initialize("relu", range(5)), test_words[:7]
+        pretended.free = 4 * (LANES * 4 + words.longest + 4)
+        found = evaluation.first_failure(nets, words, device="cuda")
+        assert [grid for _, grid in pretended.launched] == [(1, 3), (1, 3), (1, 1)]
+        assert np.array_equal(found, evaluation.first_failure(nets, words))
+
+    def test_no_networks(self, test_words, pretended):
+        nets = cells.initialize("gru", [0])[[]]
+        assert evaluation.first_failure(nets, test_words, device="cuda").shape == (0, len(test_words))
+
+
+def ptx(name: str, cell: str, dtype: str) -> str:
+    """The code of a kernel for an NVIDIA H100 or H200."""
+    compiler = pytest.importorskip("numba.cuda.cudadrv.nvrtc", exc_type=ImportError)
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed")
+    from numba import cuda
+    from numba.cuda.cudadrv import nvvm
+
+    try:
+        nvvm.NVVM()
+        compiler.get_supported_ccs()
+    except Exception as error:
+        pytest.skip(f"NVIDIA's compiler is not installed: {type(error).__name__}")
+    function = engine.kernel_functions.__wrapped__(cell, dtype)[name]
+    return cuda.compile(function, engine.signatures(dtype)[name], device=False, abi="numba", cc=(9, 0))[0]
+
+
+@pytest.fixture
+def no_gpu_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba-cuda asks the GPU which one it is, also where the answer is given."""
+    from numba.cuda import dispatcher
+
+    monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=(9, 0)))
+
+
+@pytest.mark.usefixtures("no_gpu_needed")
+class TestCode:
+    """What NVIDIA's compiler makes of the kernels."""
+
+    @pytest.mark.parametrize("name", engine.KERNELS)
+    def test_rounds_as_the_cpu_does(self, cell, name):
+        with engine.exactly():
+            code = ptx(name, cell, "float32")
+        engine.check_ptx(code)
+        assert all(f"{operation}.rn.f32" in code for operation in ("add", "mul"))
+        # All that a thread works on stands in its registers.
+        assert "__local_depot" not in code
+
+    def test_rounds_as_the_cpu_does_in_float64(self):
+        with engine.exactly():
+            code = ptx("train_epoch", "lstm", "float64")
+        engine.check_ptx(code)
+        assert "sqrt.rn.f64" in code
+
+    def test_other_code_is_refused(self):
+        with pytest.raises(RuntimeError, match=r"compiled '(add|fma|mul)\..*does not round as the CPU does"):
+            engine.check_ptx(ptx("first_failure", "relu", "float32"))
+
+
+@pytest.mark.parametrize(
+    "line", ["div.full.f32 %f1, %f2, %f3;", "sqrt.approx.f32 %f1, %f2;", "add.f32 %f1, %f2, %f3;", "mad.rn.f32 %f1;",
+             "add.rn.ftz.f32 %f1, %f2, %f3;", "fma.rn.f64 %fd1, %fd2, %fd3, %fd4;"]
+)  # fmt: skip
+def test_every_operation_that_rounds_otherwise_is_refused(line):
+    with pytest.raises(RuntimeError, match=line[:8]):
+        engine.check_ptx(f"\tadd.rn.f32 %f4, %f5, %f6;\n\t{line}\n\tret;\n")
+    engine.check_ptx("\tdiv.rn.f32 %f4, %f5, %f6;\n\tmad.lo.s64 %rd1, %rd2;\n\tadd.s64 %rd1, %rd2, %rd3;\n")
+
+
+def missing() -> str:
+    """Why there is no GPU to test on; empty if there is one."""
+    try:
+        devices.gpu()
+    except devices.NoGPU as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+class TestOnAGPU:
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_the_same_runs(self, cell, dtype, train_words, validation_words):
+        assert_same_runs(everything(cell, dtype=dtype), train_words, validation_words, range(200))
+
+    def test_the_same_failures(self, cell, test_words):
+        nets = strange_networks(cell)
+        found = evaluation.first_failure(nets, test_words, device="cuda")
+        assert np.array_equal(found, evaluation.first_failure(nets, test_words))
