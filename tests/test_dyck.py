@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import itertools
 import math
 import time
@@ -280,6 +281,12 @@ class TestEverySampler:
         assert len(words) == 600 and words == sample(600, 7) and words[:5] == sample(5, 7)
         assert words != sample(600, 8)
         assert len(sample(0, 7)) == 0
+
+    @pytest.mark.parametrize(
+        "sampler", [dyck.pcfg, dyck.uniform, dyck.with_returns, dyck.nested, dyck.paper_splits]
+    )
+    def test_the_seed_is_0_where_none_is_given(self, sampler):
+        assert inspect.signature(sampler).parameters["seed"].default == 0
 
     @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "nested"])
     def test_words_are_unique(self, name):
