@@ -121,7 +121,8 @@ def to_parameters(module: nn.Module) -> tuple[str, dict[str, np.ndarray]]:
     weight, bias = readout.weight, readout.bias
     for name, tensor in (parameters | {"the read-out's weight": weight, "the read-out's bias": bias}).items():
         if tensor.dtype not in (torch.float32, torch.float64) or tensor.is_meta:
-            raise ValueError(f"need parameters of float32 or float64 with values; {name} is {tensor.dtype} on {tensor.device}")
+            kind = f"{tensor.dtype} on {tensor.device}"
+            raise ValueError(f"need parameters of float32 or float64 with values; {name} is {kind}")
     if readout.out_features == 1:
         weight = torch.cat([torch.zeros_like(weight), weight])
         bias = torch.cat([torch.ones_like(bias), bias])
