@@ -390,9 +390,13 @@ def _shown(word: str) -> str:
 
 
 def _integer(name: str, value: object, at_least: int) -> int:
-    if not hasattr(value, "__index__") or operator.index(value) < at_least:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = at_least - 1
+    if number < at_least:
         raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
-    return operator.index(value)
+    return number
 
 
 def _number(n: int, exist: int, what: str) -> int:

@@ -439,3 +439,8 @@ def test_words_too_rare_to_turn_up_end_the_search(monkeypatch):
     monkeypatch.setattr(dyck, "_first_passages", lambda rng, flat, up, depth: same)
     with pytest.raises(ValueError, match="only 1 of n = 2 words of 6 symbols .* too rare"):
         dyck.with_returns(2, 6, 1)
+
+
+def test_an_array_is_no_seed():
+    with pytest.raises(ValueError, match="seed must be an integer"):
+        dyck.pcfg(2, (2, 4), np.zeros(3, int))
