@@ -47,7 +47,8 @@ SUBJECTS = {
     "evaluation": (["counting/evaluation.py"], ["tests/test_evaluation.py"]),
     "anatomy": (
         ["counting/anatomy/*.py"],
-        [f"tests/test_anatomy{cell}.py" for cell in ("", "_lstm", "_relu", "_gru")] + ["tests/test_exact.py", "tests/test_rounding.py"],
+        [f"tests/test_{part}.py" for part in
+         ("anatomy", "anatomy_lstm", "anatomy_relu", "anatomy_gru", "exact", "rounding")],
     ),
     "certificate": (["counting/certificate/*.py"], ["tests/test_certificate.py", "tests/test_many.py"]),
     "engine": (
