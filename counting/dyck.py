@@ -274,10 +274,10 @@ def _yields(steps: NDArray[np.int8]) -> NDArray[np.int8]:
 
     At each step some number h of S wait. A `(` written at h is closed by the next empty S at the same h: so
     the steps are sorted by h, and each empty S writes as many `)` as there were `(` since the one before it.
+    Words need not be kept apart: the sort is stable, and all that a word opens at some h it closes there.
     """
     used = steps != 2
     waiting = np.where(used, steps, 0).cumsum(axis=1, dtype=np.int64) - steps
-    waiting += np.arange(len(steps))[:, None] * (2 * steps.shape[1] + 2)  # each word has its own range of h
     steps, order = steps[used], waiting[used].argsort(kind="stable")
     opened, empty = (steps[order] == 0).cumsum(), steps[order] == -1
     written = (steps == 0).astype(np.int64)
@@ -390,9 +390,13 @@ def _shown(word: str) -> str:
 
 
 def _integer(name: str, value: object, at_least: int) -> int:
-    if not hasattr(value, "__index__") or operator.index(value) < at_least:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = at_least - 1
+    if number < at_least:
         raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
-    return operator.index(value)
+    return number
 
 
 def _number(n: int, exist: int, what: str) -> int:

@@ -29,6 +29,9 @@ LARGEST = 2**28
 """Bytes of a file that is read at all: such a network has 24 numbers, a checkpoint around it may have
 more."""
 
+DEEPEST = 32
+"""Dicts inside dicts that are looked through."""
+
 RECURRENT = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -74,6 +77,7 @@ def _read(path: Path) -> Mapping[str, object]:
         if start[8:9] == b"{":
             return load_file(path)
         if zipfile.is_zipfile(path) or start[:1] == b"\x80":
+            _check_size(path)
             # weights_only: tensors and plain containers, and no function is called that a pickle may name.
             with warnings.catch_warnings(action="ignore"):
                 content = torch.load(path, map_location="cpu", weights_only=True)
@@ -94,12 +98,38 @@ def _read(path: Path) -> Mapping[str, object]:
     return content
 
 
-def _flat(tensors: Mapping[object, object], prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    for name, value in tensors.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, torch.Tensor) and value.layout is torch.strided and value.device.type == "cpu":
-            yield f"{prefix}{name}", value.detach()
+def _check_size(path: Path) -> None:
+    """Raises BadModel for a file of torch that asks for more memory than its own size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise BadModel("is a compressed archive, which torch.save does not write")
+            if sum(member.file_size for member in members) > path.stat().st_size:
+                raise BadModel("is an archive whose members are larger than the file")
+            pickled = b"".join(archive.read(member) for member in members if member.filename.endswith(".pkl"))
+    else:
+        pickled = path.read_bytes()
+    # The one function that PyTorch calls for a pickle and that fills as much memory as it is told to.
+    if b"bytearray" in pickled:
+        raise BadModel("holds a bytearray, which no state_dict does")
+
+
+def _flat(tensors: Mapping[object, object]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Tensors by their path. A dict that is reached twice, or inside itself, is read once."""
+    waiting, seen = [("", 0, tensors)], set()
+    while waiting:
+        prefix, depth, level = waiting.pop()
+        if id(level) in seen:
+            continue
+        seen.add(id(level))
+        if depth > DEEPEST:
+            raise BadModel(f"holds dicts nested more than {DEEPEST} deep")
+        for name, value in level.items():
+            if isinstance(value, Mapping):
+                waiting.append((f"{prefix}{name}.", depth + 1, value))
+            elif isinstance(value, torch.Tensor) and value.layout is torch.strided and value.device.type == "cpu":
+                yield f"{prefix}{name}", value.detach()
 
 
 def _recurrent(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -119,6 +119,10 @@ def to_parameters(module: nn.Module) -> tuple[str, dict[str, np.ndarray]]:
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     parameters = {name: getattr(layer, name) for name in names}
     weight, bias = readout.weight, readout.bias
+    for name, tensor in (parameters | {"the read-out's weight": weight, "the read-out's bias": bias}).items():
+        if tensor.dtype not in (torch.float32, torch.float64) or tensor.is_meta:
+            kind = f"{tensor.dtype} on {tensor.device}"
+            raise ValueError(f"need parameters of float32 or float64 with values; {name} is {kind}")
     if readout.out_features == 1:
         weight = torch.cat([torch.zeros_like(weight), weight])
         bias = torch.cat([torch.ones_like(bias), bias])

@@ -17,9 +17,10 @@ from counting.training import folded
 
 def gained(networks: Networks, gain: float) -> Networks:
     """The same networks with every weight and bias of the recurrent layer times `gain`; the read-out stays."""
-    if not 0 < gain < float("inf"):
-        raise ValueError(f"a gain is finite and > 0; got {gain!r}")
-    return folded(networks, gain)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if not 0 < networks.dtype.type(gain) < float("inf"):
+            raise ValueError(f"a gain is finite and > 0 in {networks.dtype.name}; got {gain!r}")
+        return folded(networks, gain)
 
 
 def rounded(networks: Networks, words: Words, bound: float) -> tuple[Networks, np.ndarray]:
@@ -59,6 +60,7 @@ def in_steps(networks: Networks, u: float = 1.0, ratio: float = 1.0) -> Networks
     new = {name: np.zeros_like(array) for name, array in old.items()}
     new["weight_ih_l0"][:, 0] = 1, -ratio
     new["weight_hh_l0"][:] = u
-    new["output.weight"][:] = (old["output.weight"] * opening[:, None, None]).astype(networks.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        new["output.weight"][:] = (old["output.weight"] * opening[:, None, None]).astype(networks.dtype)
     new["output.bias"][:] = old["output.bias"]
     return Networks("relu", new)

@@ -42,8 +42,10 @@ def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed
 
 
 def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
-    """Percentile bootstrap interval of the mean of one value a run."""
+    """Percentile bootstrap interval of the mean of one value a run. Raises ValueError for another shape."""
     values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"one value a run is needed, an array of shape (runs,); got {values.shape}")
     return over_runs(lambda chosen: values[chosen].mean(axis=-1), len(values), seed)
 
 

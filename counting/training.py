@@ -157,6 +157,8 @@ def _on_threads(
         if stop.is_set():
             raise CancelledError
 
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, or None for all cores; got {threads}")
     threads = groups.threads or threads or workers.cores()
     rounds = -(-len(seeds) // (threads * groups.capacity(start.dtype, packed)))
     parts = workers.slices(len(seeds), -(-len(seeds) // (threads * rounds)))

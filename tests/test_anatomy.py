@@ -71,3 +71,15 @@ def test_adam_with_the_usual_epsilon_is_the_engines() -> None:
         assert np.allclose(mine.parameters[name], array, atol=2e-3), name
         assert (start.parameters[name] == before[name]).all()
     assert np.allclose(gradient.mean_loss(runs.checkpoints[2], words[:50]), runs.losses[1, :, 2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_a_diverged_network_is_not_predicted_and_disturbs_no_other(cell, bad, test_words):
+    nets = cells.initialize(cell, range(3))
+    expected = anatomy.predict_first_failure(nets, test_words)
+    for array in nets.parameters.values():
+        array[1] = bad
+    found = anatomy.predict_first_failure(nets, test_words)
+    assert np.array_equal(found[[0, 2]], expected[[0, 2]], equal_nan=True)
+    assert np.isfinite(bad) or np.isnan(found[1]).all()
+    assert anatomy.predict_first_failure(nets, test_words[:0]).shape == (3, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -132,3 +134,20 @@ def test_another_cell_is_refused() -> None:
     for function in (gru.depths_told_apart, lambda nets: gru.limit(nets, 0)):
         with pytest.raises(gru.NotGRU, match="'relu'"):
             function(cells.exact("relu"))
+
+
+def test_the_prediction_against_a_loop_in_which_only_closing_brackets_miss(trained_networks, test_words):
+    nets, words = trained_networks["gru"][100:108], test_words[:30]
+    measure = gru.ruler(nets, int(words.depth.max()))
+    expected = words.lengths + np.zeros((len(nets), 1))
+    for run, (row, word) in itertools.product(range(len(nets)), enumerate(words.strings())):
+        depth, error = 0, 0.0
+        for step, symbol in enumerate(word):
+            if symbol == ")":
+                error += 1 - measure.step[run, measure.at(0) + gru.POINTS * depth]
+            depth += 1 if symbol == "(" else -1
+            if (depth + error >= measure.threshold[run]) != (depth > 0):
+                expected[run, row] = step
+                break
+    assert np.array_equal(gru.predict_first_failure(nets, words), expected)
+    assert (expected < words.lengths).any()

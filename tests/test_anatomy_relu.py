@@ -163,3 +163,8 @@ def test_the_exact_counter_is_beside_the_minimum_at_half_a_step_and_at_it_with_t
     assert relu.loss(relu.counters(1, ratio, 8, best), words).argmin() == 40
     u = np.append(1 + np.linspace(-0.001, 0.001, 40), 1.0)
     assert relu.loss(relu.counters(u, -1, 8, best), words).argmin() == 40
+
+
+def test_compensation_is_the_mean_depth_at_which_a_symbol_is_read_for_each_closing_bracket():
+    # "(())": depths 1, 2, 1, 0 after its symbols, two of which close; and "()": depth 1, one closes.
+    assert relu.compensation(Words.from_strings(["(())", "()"])) == 5 / 3

@@ -80,6 +80,12 @@ class TestTorch:
         assert module(torch.zeros(7, 2)).shape == (7, 2)
         assert module(torch.zeros(5, 7, 2)).shape == (5, 7, 2)
 
+    @pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"dtype": torch.float16}, {"device": "meta"}])
+    def test_modules_without_numbers_that_fit_are_refused(self, options):
+        module = nn.Sequential(nn.LSTM(2, 1, **options), nn.Linear(1, 2, **options))
+        with pytest.raises(ValueError, match="weight_ih_l0 is torch.(b?float16 on cpu|float32 on meta)"):
+            Networks.from_torch([module])
+
     def test_a_module_has_numbers_of_its_own(self, cell):
         nets = cells.initialize(cell, [0])
         module = nets.to_torch(0)

@@ -11,7 +11,7 @@ from torch import nn
 
 from counting import cells, certificate, evaluation, reference
 from counting.cells import Networks
-from counting.certificate import Certificate, band, boxes, certify, certify_all, decide, gates, lower
+from counting.certificate import Certificate, band, boxes, certify, certify_all, decide, gates, gru, lower
 from counting.dyck import Words
 from counting.engine.lanes import LANES
 
@@ -139,6 +139,31 @@ def image(network: Networks, symbol: int, box: np.ndarray) -> np.ndarray:
     boxes.images(cell, numbers, symbol, np.repeat(box[:rows], LANES, axis=1), 0, many)
     assert (many == one).all()
     return one
+
+
+class TestGRUBounds:
+    """The parts of the bound on a GRU's step that a proof of a whole network hardly feels."""
+
+    def test_rounding_errors_grow_with_every_number_of_the_gates(self):
+        epsilon = np.finfo(np.float32).eps
+        plain = [np.float32(1)] * 9
+        before = gru._errors((*plain, epsilon), np.float32(1))
+        # r and z with their own drive, weight and bias; q with the candidate's weight and bias; n with all but z's.
+        for changed, grows in (("012", "rn"), ("345", "z"), ("6", "n"), ("78", "qn")):
+            for number in map(int, changed):
+                numbers = list(plain)
+                numbers[number] = np.float32(-100)
+                after = gru._errors((*numbers, epsilon), np.float32(1))
+                assert [name for name, a, b in zip("rzqn", before, after, strict=True) if b > a] == sorted(
+                    grows, key="rzqn".index
+                )
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_the_steepness_of_a_gate_is_bounded_tightly(self, dtype):
+        for low, high in ((0, 0.25), (0.25, 0.75), (0.25, 0.5), (0.5, 0.75), (0.75, 1), (0.5, 0.5), (0, 1)):
+            x = np.linspace(low, high, 101)
+            found = gru._bell(dtype(low), dtype(high))
+            assert found == pytest.approx(((x * (1 - x)).min(), (x * (1 - x)).max()))
 
 
 class TestAnyLength:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import itertools
 import math
 import time
@@ -281,6 +282,12 @@ class TestEverySampler:
         assert words != sample(600, 8)
         assert len(sample(0, 7)) == 0
 
+    @pytest.mark.parametrize(
+        "sampler", [dyck.pcfg, dyck.uniform, dyck.with_returns, dyck.nested, dyck.paper_splits]
+    )
+    def test_the_seed_is_0_where_none_is_given(self, sampler):
+        assert inspect.signature(sampler).parameters["seed"].default == 0
+
     @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "nested"])
     def test_words_are_unique(self, name):
         assert len(set(self.SAMPLERS[name](600, 7).strings())) == 600
@@ -432,3 +439,8 @@ def test_words_too_rare_to_turn_up_end_the_search(monkeypatch):
     monkeypatch.setattr(dyck, "_first_passages", lambda rng, flat, up, depth: same)
     with pytest.raises(ValueError, match="only 1 of n = 2 words of 6 symbols .* too rare"):
         dyck.with_returns(2, 6, 1)
+
+
+def test_an_array_is_no_seed():
+    with pytest.raises(ValueError, match="seed must be an integer"):
+        dyck.pcfg(2, (2, 4), np.zeros(3, int))

@@ -12,6 +12,7 @@ from oracles import bits
 from tqdm.auto import tqdm
 
 from counting import regimens, training
+from counting.engine.group import Group
 from counting.regimens import Regimen
 
 
@@ -24,14 +25,14 @@ class InterruptingBar(tqdm):
 
     epochs_of_runs = 0
     stop = threading.Event()
-    """The event by which `train` stops its blocks."""
+    """The event by which `train` stops its groups."""
 
     def update(self, n: int = 1) -> None:
         with self.get_lock():
             self.n += n
             reached = self.n >= type(self).epochs_of_runs > self.n - n
         if reached:
-            # To the thread that a terminal would send it to, once that has handed out all blocks and waits.
+            # To the thread that a terminal would send it to, once that has handed out all groups and waits.
             time.sleep(0.2)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             assert type(self).stop.wait(60)
@@ -53,28 +54,29 @@ class TestInterruption:
 
     def interrupted(self, train, monkeypatch, epochs_of_runs: int, regimen: Regimen) -> training.Interrupted:
         monkeypatch.setattr(InterruptingBar, "epochs_of_runs", epochs_of_runs)
+        monkeypatch.setattr(Group, "capacity", staticmethod(lambda dtype, words: 50))
         with pytest.raises(training.Interrupted) as caught:
             train(regimen, range(200), threads=1)
         return caught.value
 
     def test_finished_runs_are_kept(self, cell, train, monkeypatch):
-        # The first block of 64 has all its 5 epochs, the second one of them.
+        # The first group of 50 has all its 5 epochs, the second one of them.
         regimen = short(cell, epochs=5)
-        error = self.interrupted(train, monkeypatch, 64 * 6, regimen)
-        assert str(error) == "stopped with 64 of 200 runs finished"
-        assert error.runs.seeds == tuple(range(64))
-        expected = train(regimen, [0, 63])
-        assert [bits(error.runs, run) for run in (0, 63)] == [bits(expected, run) for run in (0, 1)]
+        error = self.interrupted(train, monkeypatch, 50 * 6, regimen)
+        assert str(error) == "stopped with 50 of 200 runs finished"
+        assert error.runs.seeds == tuple(range(50))
+        expected = train(regimen, [0, 49])
+        assert [bits(error.runs, run) for run in (0, 49)] == [bits(expected, run) for run in (0, 1)]
 
     def test_none_is_finished(self, train, monkeypatch):
-        error = self.interrupted(train, monkeypatch, 64, short("relu", epochs=5))
+        error = self.interrupted(train, monkeypatch, 50, short("relu", epochs=5))
         assert isinstance(error, KeyboardInterrupt)
         assert error.runs is None
         assert str(error) == "stopped with 0 of 200 runs finished"
 
     def test_no_thread_is_left_behind(self, train, monkeypatch):
         before = threading.active_count()
-        self.interrupted(train, monkeypatch, 64, short("relu", epochs=5))
+        self.interrupted(train, monkeypatch, 50, short("relu", epochs=5))
         assert threading.active_count() == before
 
 

@@ -71,3 +71,19 @@ def test_bad_input_says_what_is_needed():
     for gain in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="finite and > 0"):
             rounding.gained(cells.exact("lstm"), gain)
+
+
+@pytest.mark.parametrize("gain", [1e300, 1e-300])
+def test_a_gain_that_float32_cannot_hold_is_refused(gain):
+    nets = cells.initialize("lstm", [0])
+    with pytest.raises(ValueError, match="in float32"):
+        rounding.gained(nets, gain)
+    assert np.isfinite(rounding.gained(nets.astype("float64"), gain).parameters["weight_hh_l0"]).all()
+
+
+def test_numbers_that_overflow_raise_no_warning():
+    nets = cells.initialize("relu", [0])
+    for array in nets.parameters.values():
+        array[:] = 3e38
+    assert not rounding.gained(nets, 1e30).finite[0]
+    assert not rounding.rounded(nets, dyck.Words.from_strings(["()"]), 0.1)[1][0]

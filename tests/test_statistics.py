@@ -97,3 +97,8 @@ class TestCorrelationsOfDraws:
     def test_more_runs_than_there_are_is_refused(self) -> None:
         with pytest.raises(ValueError, match="from 1 to the 4 runs"):
             statistics.correlations_of_draws(np.ones((4, 2)), np.ones((4, 2)), 5)
+
+
+def test_a_mean_is_of_one_value_a_run():
+    with pytest.raises(ValueError, match="one value a run"):
+        statistics.mean_interval([[], []])

@@ -48,7 +48,11 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     """First failure, predicted from the weights without running the network on the words: float64 (runs, n).
 
     A word that is predicted to be right contributes its length, as in `evaluation.first_failure`; NaN where
-    the cell's theory says nothing. What the weights are reduced to, and where that breaks, is said in each
-    cell's module.
+    the cell's theory says nothing, and for a network that diverged. What the weights are reduced to, and
+    where that breaks, is said in each cell's module.
     """
-    return _MODULES[nets.cell].predict_first_failure(nets, words)
+    predicted, finite = np.full((len(nets), len(words)), np.nan), nets.finite
+    if finite.any() and len(words):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            predicted[finite] = _MODULES[nets.cell].predict_first_failure(nets[finite], words)
+    return predicted

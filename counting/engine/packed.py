@@ -46,20 +46,19 @@ def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def unpack_group(group: np.ndarray, gates: int) -> dict[str, np.ndarray]:
-    """The inverse of `pack_group`: each parameter as (runs, ...)."""
+    """The inverse of `pack_group`: each parameter as (runs, ...), a copy."""
     shapes = {
         "output.weight": (2, 1),
         "output.bias": (2,),
-        "weight_hh_l0": (gates, 1),
-        "bias_hh_l0": (gates,),
         "weight_ih_l0": (gates, 2),
+        "weight_hh_l0": (gates, 1),
         "bias_ih_l0": (gates,),
+        "bias_hh_l0": (gates,),
     }
-    ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
-    parts = np.split(group, ends[:-1])
+    ends = np.cumsum([np.prod(shapes[name]) for name in PARAMETERS])
+    rows = dict(zip(PARAMETERS, np.split(group, ends[:-1]), strict=True))
     return {
-        name: np.ascontiguousarray(part.T).reshape(group.shape[1], *shape)
-        for part, (name, shape) in zip(parts, shapes.items(), strict=True)
+        name: np.array(rows[name].T, order="C").reshape(group.shape[1], *shape) for name, shape in shapes.items()
     }
 
 

@@ -40,6 +40,15 @@ def test_networks_there_and_back(cell: str, runs: int, dtype: str):
             assert (unpacked[name][len(own) :] == array[0]).all()
 
 
+@pytest.mark.parametrize("runs", [1, 2])
+def test_what_is_unpacked_stays_when_training_goes_on(cell: str, runs: int):
+    nets = cells.initialize(cell, range(runs))
+    group = pack_group(nets.parameters)
+    unpacked = unpack_group(group, cells.gates(cell))
+    group[:] = 7
+    assert all(np.array_equal(unpacked[name], array) for name, array in nets.parameters.items())
+
+
 def test_no_networks_are_no_blocks(cell: str):
     assert pack_blocks(cells.initialize(cell, [0])[[]].parameters) == []
 
