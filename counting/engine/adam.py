@@ -5,21 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from counting.engine.lanes import lane_loop, like
+from counting.engine.layout import OPEN, READOUT_ROWS, bias_hh, bias_ih, weight_hh, weight_ih
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 @lane_loop
-def clip_norm(gradient, largest, norm):
+def _add_squares(gradient, first, rows, norm):
+    runs = len(norm)
+    for row in range(first * runs, (first + rows) * runs, runs):
+        for run in range(runs):
+            norm[run] += gradient[row + run] * gradient[row + run]
+
+
+@lane_loop
+def clip_norm(gradient, gates, largest, norm):
     """Scale each run's gradient so that its Euclidean norm is at most `largest`, as `clip_grad_norm_` does.
 
-    gradient: flat (rows · runs,); norm: (runs,), overwritten.
+    gradient: flat (parameter_rows · runs,); norm: (runs,), overwritten. The squares are added in the order of
+    PyTorch's parameters, the read-out's first: another order would be another rounding.
     """
     runs = len(norm)
     norm[:] = like(0.0, norm[0])
-    for row in range(0, len(gradient), runs):
-        for run in range(runs):
-            norm[run] += gradient[row + run] * gradient[row + run]
+    _add_squares(gradient, 0, READOUT_ROWS, norm)
+    _add_squares(gradient, weight_ih(gates, 0, OPEN), 2 * gates, norm)
+    _add_squares(gradient, weight_hh(gates, 0), gates, norm)
+    _add_squares(gradient, bias_ih(gates, 0), gates, norm)
+    _add_squares(gradient, bias_hh(gates, 0), gates, norm)
     for run in range(runs):
         factor = like(largest, norm[0]) / (np.sqrt(norm[run]) + like(1e-6, norm[0]))
         norm[run] = factor if factor < like(1.0, factor) else like(1.0, factor)

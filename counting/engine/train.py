@@ -126,7 +126,7 @@ def train_epoch(cell, parameters, moments1, moments2, powers, words, order, lear
             _put(state[at(LOSS, 0) :], 1, all_losses, width, runs, first)
         finish_gradient(all_gradients, gates, gain, width)
         if clip > 0.0:
-            adam.clip_norm(all_gradients, clip, norms)
+            adam.clip_norm(all_gradients, gates, clip, norms)
         adam.step(flat, all_gradients, flat1, flat2, powers, learning_rate)
         for run in range(width):
             total[run] += all_losses[run]
