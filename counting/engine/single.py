@@ -18,7 +18,18 @@ from counting.engine import gru, lstm, readout, relu
 from counting.engine.adam import BETA1, BETA2, EPSILON
 from counting.engine.block import TAPE_ROWS
 from counting.engine.lanes import at, inlined, like
-from counting.engine.layout import CLOSE, LOSS, OPEN, READOUT_ROWS, bias_ih, parameter_rows, weight_ih, weight_rows
+from counting.engine.layout import (
+    CLOSE,
+    LOSS,
+    OPEN,
+    READOUT_ROWS,
+    bias_hh,
+    bias_ih,
+    parameter_rows,
+    weight_hh,
+    weight_ih,
+    weight_rows,
+)
 
 STEPS = {"lstm": lstm, "gru": gru, "relu": relu}
 
@@ -71,14 +82,23 @@ def _finish_gradient(gradient, gates, gain):
 
 
 @inlined
-def _clip_norm(gradient, rows, largest):
-    """As `adam.clip_norm`."""
-    norm = like(0.0, gradient[0])
-    for row in range(rows):
+def _add_squares(gradient, first, rows, norm):
+    for row in range(first, first + rows):
         norm += gradient[at(row, 0)] * gradient[at(row, 0)]
+    return norm
+
+
+@inlined
+def _clip_norm(gradient, gates, largest):
+    """As `adam.clip_norm`."""
+    norm = _add_squares(gradient, 0, READOUT_ROWS, like(0.0, gradient[0]))
+    norm = _add_squares(gradient, weight_ih(gates, 0, OPEN), 2 * gates, norm)
+    norm = _add_squares(gradient, weight_hh(gates, 0), gates, norm)
+    norm = _add_squares(gradient, bias_ih(gates, 0), gates, norm)
+    norm = _add_squares(gradient, bias_hh(gates, 0), gates, norm)
     factor = like(largest, norm) / (math.sqrt(norm) + like(1e-6, norm))
     factor = factor if factor < like(1.0, factor) else like(1.0, factor)
-    for row in range(rows):
+    for row in range(parameter_rows(gates)):
         gradient[at(row, 0)] *= factor
 
 
@@ -137,7 +157,7 @@ def single(cell: str) -> Single:
             word_gradient(weights, slope, words, order[k], tape, gradient, state, adjoint)
             _finish_gradient(gradient, gates, gain)
             if clip > 0.0:
-                _clip_norm(gradient, rows, clip)
+                _clip_norm(gradient, gates, clip)
             _adam(parameters, gradient, moments1, moments2, rows, powers, learning_rate)
             total += state[at(LOSS, 0)]
         return total / len(order)
