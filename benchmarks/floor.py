@@ -95,7 +95,7 @@ def operations(function: Callable, *arguments: types.Type) -> tuple[Counter[str]
     total = min(bodies, key=Counter.total) + shared
     ((lanes, _),) = Counter(lanes for _, lanes in total).most_common(1)
     # The engine has LLVM lay out four vectors in turn.
-    vectors = LANES // lanes if LANES // lanes < 4 else 4
+    vectors = min(4, LANES // lanes)
     return Counter({name: number / vectors for (name, width), number in total.items() if width == lanes}), lanes
 
 
