@@ -87,7 +87,7 @@ def operations(function: Callable, *arguments: types.Type) -> tuple[Counter[str]
     compiled.compile(arguments)
     (code,) = compiled.inspect_llvm().values()
     parts = [(part.lstrip().split(":")[0], _count(part)) for part in re.split(r"\n(?=[\w.\"]+:)", code)]
-    bodies = [counts for name, counts in parts if name.startswith("vector.body")]
+    bodies = [counts for name, counts in parts if re.fullmatch(r"vector\.body\d*", name)]
     if not bodies:
         sys.exit(f"{function.__name__} was not vectorized on this machine, so there is nothing to count")
     # What several versions have in common stands behind them.
