@@ -94,8 +94,9 @@ def operations(function: Callable, *arguments: types.Type) -> tuple[Counter[str]
     shared = sum((counts for name, counts in parts if name.startswith("common.ret")), Counter())
     total = min(bodies, key=Counter.total) + shared
     ((lanes, _),) = Counter(lanes for _, lanes in total).most_common(1)
-    # The engine has LLVM lay out four vectors in turn.
-    vectors = min(4, LANES // lanes)
+    # LLVM lays out four vectors in turn, or unrolls a short loop to all of a block's.
+    unrolled = all(number % (LANES // lanes) == 0 for number in total.values())
+    vectors = LANES // lanes if unrolled else 4
     return Counter({name: number / vectors for (name, width), number in total.items() if width == lanes}), lanes
 
 
