@@ -43,7 +43,7 @@ from counting.engine import adam, block, layout, read
 from counting.engine.lanes import LANES, lane_loop
 from counting.engine.packed import pack_blocks
 
-RUNS, WORDS, LENGTH, EPOCHS, ROUNDS = 512, 2_000, 30, 2, 7
+RUNS, WORDS, LENGTH, EPOCHS, ROUNDS = 512, 2_000, 30, 6, 5
 
 BAR = 2.0
 """Most that the engine's time may be of the floor."""
