@@ -249,14 +249,15 @@ def compare(entries: list[Entry], rounds: int, difference: Callable[[Task, np.nd
         for i, (_, cores, task, make, more) in enumerate(entries)
     ]
     try:
-        for contestant in contestants:
-            contestant.ready.result()
-        results = [[contestant.turn() for contestant in contestants] for _ in range(rounds)]
+        if failed := [(*entry[:3:2], fault) for entry, c in zip(entries, contestants, strict=True) if (fault := c.ready.exception())]:
+            print("left out, for they failed:", *failed, sep="\n  ", flush=True)
+        pairs = [(entry, c) for entry, c in zip(entries, contestants, strict=True) if not c.ready.exception()]
+        results = [[contestant.turn() for _, contestant in pairs] for _ in range(rounds)]
     finally:
         for contestant in contestants:
             contestant.close()
     rows = []
-    for (what, cores, task, *_), contestant, found in zip(entries, contestants, zip(*results, strict=True), strict=True):
+    for ((what, cores, task, *_), contestant), found in zip(pairs, zip(*results, strict=True), strict=True):
         symbols = int(task.data.lengths.sum())
         apart, share = (np.nan, np.nan) if what == FLOOR else difference(task, found[-1])
         seconds = min(found) * symbols * task.runs / 1e9 if what == FLOOR else contestant.seconds
