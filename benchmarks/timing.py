@@ -24,8 +24,12 @@ _call: Callable[[], Any]
 class Contestant:
     """Something to time. `make(*arguments)`, module-level, is called in the process and gives what is timed."""
 
-    def __init__(self, cores: set[int], make: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
-        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _bind, (cores,))
+    def __init__(
+        self, cores: set[int], make: Callable[..., Callable[[], Any]], *arguments: Any
+    ) -> None:
+        self.pool = ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), _bind, (cores,)
+        )
         self.ready: Future[float] = self.pool.submit(_prepare, make, arguments)
         self.seconds = float("inf")
 
@@ -50,7 +54,9 @@ def _bind(cores: set[int]) -> None:
     os.environ.update(ONE_THREAD)
 
 
-def _prepare(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> float:
+def _prepare(
+    make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]
+) -> float:
     global _call
     _call = make(*arguments)
     _call()
