@@ -1,0 +1,523 @@
+"""The engine beside what people would use instead, and beside the floor of this core: one run, one table.
+
+    pip install -r benchmarks/requirements.txt
+    python benchmarks/peers.py            some minutes on two quiet cores
+    python benchmarks/peers.py --quick    a trial
+    python benchmarks/peers.py --record   keeps the tables in results/measured
+
+Everyone trains the same runs from the same initialization, each in its own order of words, batch size 1, Adam; the
+trained parameters are compared with the engine's on the same words. PyTorch and JAX also get words of one length,
+so that nobody waits for the longest. Wall time of the whole epoch, best of several turns, everyone in turn; compiling
+is not part of it. A slow contestant reads the first of the words only: times are for a symbol and a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import peer_cells
+from timing import Contestant
+
+from counting import (
+    cells,
+    dyck,
+    evaluation,
+    measurements,
+    reference,
+    regimens,
+    training,
+)
+from counting.dyck import Words
+
+MIXED, EQUAL, SHORT, LONG = (
+    "the paper's",
+    "30 symbols each",
+    "10 symbols each",
+    "200 symbols each",
+)
+PUBLISHED, FLOOR, ENGINE = "PyTorch, published loop", "floor", "engine"
+NS, RATIO, DIFFERENCE = (
+    "ns per symbol and run",
+    "published loop / this",
+    "largest difference",
+)
+TOLERANCE, STEADY = 1e-3, 1e-4
+"""Most that trained parameters may differ, in runs that the engine trains alike in float32 and float64 up to STEADY:
+in the others rounding alone decides what becomes of them."""
+RUNS = 1024
+MEMORY_RUNS, MEMORY_BAR, SHORT_BAR = 1_000, 1e9, 3_000
+
+
+@functools.cache
+def word_set(name: str) -> Words:
+    if name == MIXED:
+        # Any first words of them are as long as the others: the grammar's own order begins with short ones.
+        return dyck.paper_splits()["train"][
+            np.random.default_rng(0).permutation(10_000)[:2_000]
+        ]
+    if name == SHORT:
+        words = dyck.uniform(dyck.count(10), 10)
+        return words[np.arange(2_000) % len(words)]
+    return dyck.uniform(2_000, 30) if name == EQUAL else dyck.uniform(256, 200)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a contestant does: so many runs of a cell on the first of a set's words."""
+
+    cell: str
+    set: str
+    words: int
+    runs: int = RUNS
+
+    @property
+    def data(self) -> Words:
+        return word_set(self.set)[: self.words]
+
+    @property
+    def rate(self) -> float:
+        return regimens.PAPER[self.cell].learning_rate
+
+    def start(self) -> cells.Networks:
+        return training.initial_networks(regimens.PAPER[self.cell], range(self.runs))
+
+    def order(self) -> np.ndarray:
+        """(words, runs)"""
+        return np.stack(
+            [training.word_order(seed, 1, self.words) for seed in range(self.runs)],
+            axis=1,
+        )
+
+
+# What is timed: each of these prepares, in the process of a contestant, a call without arguments.
+
+
+def published_training(task: Task) -> Callable[[], np.ndarray]:
+    import torch
+
+    torch.set_num_threads(1)
+    words, order, start = task.data, task.order()[:, 0], task.start()
+
+    def train() -> np.ndarray:
+        module = start.to_torch(0)
+        reference.train_epoch(
+            module, torch.optim.Adam(module.parameters(), lr=task.rate), words, order
+        )
+        return peer_cells.rows_of(cells.Networks.from_torch([module]))
+
+    return train
+
+
+def engine_training(
+    task: Task, threads: int = 1, dtype: str = "float32"
+) -> Callable[[], np.ndarray]:
+    words, start = task.data, task.start().astype(dtype)
+    regimen = regimens.PAPER[task.cell].but(epochs=1, dtype=dtype)
+
+    def train() -> np.ndarray:
+        options = {
+            "checkpoints": [],
+            "start": start,
+            "threads": threads,
+            "progress": False,
+        }
+        runs = training.train(regimen, words, words[:1], range(task.runs), **options)
+        return peer_cells.rows_of(runs.networks)
+
+    return train
+
+
+def jax_training(task: Task, gradient: str) -> Callable[[], np.ndarray]:
+    import peer_jax
+
+    return peer_jax.Training(
+        task.cell,
+        gradient,
+        peer_cells.rows_of(task.start()),
+        task.data,
+        task.order(),
+        task.rate,
+    )
+
+
+def torch_training(task: Task, way: str) -> Callable[[], np.ndarray]:
+    import peer_torch
+    import torch
+
+    torch.set_num_threads(1)
+    return peer_torch.Training(
+        task.cell,
+        way,
+        peer_cells.rows_of(task.start()),
+        task.data,
+        task.order(),
+        task.rate,
+    )
+
+
+def published_evaluation(task: Task) -> Callable[[], np.ndarray]:
+    import torch
+
+    torch.set_num_threads(1)
+    module, words = task.start().to_torch(0), task.data
+    return lambda: reference.first_failure(module, words)[None]
+
+
+class EngineEvaluation:
+    """Reads every word to its end, as the others do: `first_failure` would leave it where all have failed."""
+
+    def __init__(self, task: Task) -> None:
+        self.networks, self.words = task.start(), task.data
+        self.failures = evaluation.first_failure(self.networks, self.words)
+
+    def __call__(self) -> np.ndarray:
+        evaluation.return_recall(self.networks, self.words)
+        return self.failures
+
+
+def jax_evaluation(task: Task) -> Callable[[], np.ndarray]:
+    import peer_jax
+
+    return peer_jax.Evaluation(task.cell, peer_cells.rows_of(task.start()), task.data)
+
+
+def torch_evaluation(task: Task, way: str) -> Callable[[], np.ndarray]:
+    import peer_torch
+    import torch
+
+    torch.set_num_threads(1)
+    return peer_torch.Evaluation(
+        task.cell, way, peer_cells.rows_of(task.start()), task.data
+    )
+
+
+class Floor:
+    """Its result is itself a time: ns for each symbol and run."""
+
+    def __init__(self, task: Task, forward_only: bool) -> None:
+        import floor
+
+        mean = float(task.data.lengths.mean())
+        self.measure = (
+            floor.evaluation_floor_ns
+            if forward_only
+            else functools.partial(floor.floor_ns, symbols_per_word=mean)
+        )
+        self.cell = task.cell
+
+    def __call__(self) -> float:
+        return self.measure(self.cell)
+
+
+Entry = tuple[str, int, Task, Callable[..., Any], tuple[Any, ...]]
+"""What, cores, task, what makes the call, its further arguments."""
+
+
+def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
+    def task(words: int, runs: int = RUNS) -> Task:
+        return Task(cell, name, words // 10 if quick else words, runs)
+
+    entries = [
+        (PUBLISHED, 1, task(300, 1), published_training, ()),
+        (ENGINE, 1, task(2_000), engine_training, (1,)),
+        (ENGINE, 2, task(2_000), engine_training, (2,)),
+    ]
+    if importlib.util.find_spec("floor"):
+        entries.append((FLOOR, 1, task(2_000), Floor, (False,)))
+    if name == SHORT:
+        return entries[:2]
+    entries += [
+        (
+            "JAX, jit of vmap of grad of scan",
+            1,
+            task(100),
+            jax_training,
+            ("automatic",),
+        ),
+        ("JAX, jit, gradient by hand", 1, task(400), jax_training, ("written",)),
+        (
+            "JAX, jit, gradient by hand",
+            1,
+            task(100, 4 * RUNS),
+            jax_training,
+            ("written",),
+        ),
+        ("torch.func, vmap of grad", 1, task(20), torch_training, ("vmap",)),
+    ]
+    if name == EQUAL and not quick:
+        entries.append(("torch.compile", 1, task(20), torch_training, ("compiled",)))
+    return entries
+
+
+def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
+    def task(words: int, runs: int = RUNS) -> Task:
+        return Task(cell, LONG, 16 if quick else words, runs)
+
+    entries = [
+        (PUBLISHED, 1, task(256, 1), published_evaluation, ()),
+        (ENGINE, 1, task(256), EngineEvaluation, ()),
+        (ENGINE, 2, task(256), EngineEvaluation, ()),
+        ("JAX, jit", 1, task(128), jax_evaluation, ()),
+        ("PyTorch, runs side by side", 1, task(32), torch_evaluation, ("eager",)),
+    ]
+    if not quick:
+        entries.append(("torch.compile", 1, task(64), torch_evaluation, ("compiled",)))
+    if importlib.util.find_spec("floor"):
+        entries.append((FLOOR, 1, task(16), Floor, (True,)))
+    return entries
+
+
+@functools.cache
+def expected_training(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """The engine's trained parameters, (parameters, runs), and which runs are steady."""
+    single, double = (
+        engine_training(task, 2, dtype)() for dtype in ("float32", "float64")
+    )
+    return single, (np.abs(single - double) < STEADY).all(axis=0)
+
+
+def training_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
+    """Largest difference from the engine in steady runs, and their share. Raises AssertionError for other updates."""
+    expected, steady = expected_training(task)
+    difference = float(np.abs(found - expected)[:, steady].max(initial=0))
+    if not difference <= TOLERANCE or not steady.any():
+        raise AssertionError(
+            f"other updates than the engine's: parameters differ by {difference} in {task}"
+        )
+    return difference, float(steady.mean())
+
+
+def evaluation_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
+    """Share of (run, word) whose first failure differs. Raises AssertionError where it is more than rounding can do."""
+    share = float((found != evaluation.first_failure(task.start(), task.data)).mean())
+    if share > 0.01:
+        raise AssertionError(
+            f"{share:.1%} of the first failures are not the engine's in {task}"
+        )
+    return share, 1.0
+
+
+def compare(
+    entries: list[Entry],
+    rounds: int,
+    difference: Callable[[Task, np.ndarray], tuple[float, float]],
+) -> pd.DataFrame:
+    """Time entries in turns. They are prepared at once, one on each core, and timed one by one."""
+    mine = sorted(os.sched_getaffinity(0))
+    contestants = [
+        Contestant(
+            {mine[i % len(mine)]} if cores == 1 else set(mine[:cores]),
+            make,
+            task,
+            *more,
+        )
+        for i, (_, cores, task, make, more) in enumerate(entries)
+    ]
+    try:
+        if failed := [
+            (*entry[:3:2], fault)
+            for entry, c in zip(entries, contestants, strict=True)
+            if (fault := c.ready.exception())
+        ]:
+            print("left out, for they failed:", *failed, sep="\n  ", flush=True)
+        pairs = [
+            (entry, c)
+            for entry, c in zip(entries, contestants, strict=True)
+            if not c.ready.exception()
+        ]
+        results = [
+            [contestant.turn() for _, contestant in pairs] for _ in range(rounds)
+        ]
+    finally:
+        for contestant in contestants:
+            contestant.close()
+    rows = []
+    for ((what, cores, task, *_), contestant), found in zip(
+        pairs, zip(*results, strict=True), strict=True
+    ):
+        symbols = int(task.data.lengths.sum())
+        apart, share = (
+            (np.nan, np.nan) if what == FLOOR else difference(task, found[-1])
+        )
+        seconds = (
+            min(found) * symbols * task.runs / 1e9
+            if what == FLOOR
+            else contestant.seconds
+        )
+        row = {
+            "words": task.set,
+            "cell": task.cell,
+            "what": what,
+            "cores": cores,
+            "runs": task.runs,
+        }
+        row |= {"number of words": task.words, "symbols": symbols, "seconds": seconds}
+        row |= {
+            NS: 1e9 * seconds / symbols / task.runs,
+            RATIO: np.nan,
+            DIFFERENCE: apart,
+            "runs compared": share,
+        }
+        rows.append(row | {"compiled in, s": contestant.compiled_in})
+    table = pd.DataFrame(rows)
+    table[RATIO] = table[NS][table.what == PUBLISHED].iloc[0] / table[NS]
+    return table
+
+
+def show(table: pd.DataFrame) -> None:
+    formats = {
+        "seconds": "{:.3f}",
+        NS: "{:,.2f}",
+        RATIO: "{:,.0f}",
+        DIFFERENCE: "{:.1e}",
+        "runs compared": "{:.1%}",
+        "compiled in, s": "{:.1f}",
+    }
+    print(
+        table.to_string(
+            index=False,
+            formatters={name: form.format for name, form in formats.items()},
+        ),
+        flush=True,
+    )
+
+
+def ns(table: pd.DataFrame, name: str, cell: str, what: str, cores: int = 1) -> float:
+    """The time of a row; NaN where there is none."""
+    found = table[
+        (table.words == name)
+        & (table.cell == cell)
+        & (table.what == what)
+        & (table.cores == cores)
+    ][NS]
+    return float(found.min())
+
+
+def bars(trained: pd.DataFrame, evaluated: pd.DataFrame) -> pd.DataFrame:
+    """What was to be reached, and what was."""
+    rows = []
+    for cell in cells.CELLS:
+        for table, name, what in (
+            (trained, MIXED, "training"),
+            (trained, EQUAL, "training"),
+            (evaluated, LONG, "evaluation"),
+        ):
+            ours = ns(table, name, cell, ENGINE)
+            peers = table[
+                (table.words == name)
+                & (table.cell == cell)
+                & ~table.what.isin([PUBLISHED, ENGINE, FLOOR])
+            ]
+            reached = [
+                (
+                    "published loop / engine",
+                    ">= 8,000",
+                    ns(table, name, cell, PUBLISHED) / ours,
+                ),
+                ("best peer / engine", ">= 10", peers[NS].min() / ours),
+                ("engine / floor", "<= 2", ours / ns(table, name, cell, FLOOR)),
+                ("1 core / 2 cores", ">= 1.9", ours / ns(table, name, cell, ENGINE, 2)),
+            ]
+            rows += [
+                (what, name, cell, *row) for row in reached if not np.isnan(row[2])
+            ]
+    return pd.DataFrame(
+        rows, columns=["what", "words", "cell", "ratio", "bar", "reached"]
+    )
+
+
+def peak_memory() -> float:
+    """Most memory that a process has while it trains many runs on the paper's words, every epoch kept: bytes."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--memory"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def train_for_memory() -> None:
+    splits = dyck.paper_splits()
+    regimen = regimens.PAPER["lstm"].but(epochs=2)
+    training.train(
+        regimen,
+        splits["train"],
+        splits["validation"],
+        range(MEMORY_RUNS),
+        progress=False,
+    )
+    print(
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024)
+    )
+
+
+def main(quick: bool, record: bool) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("two cores are needed, for the rows of the engine on two cores")
+    rounds, chosen = (1, ("lstm",)) if quick else (3, cells.CELLS)
+    parts = []
+    for name, cell in [(n, c) for n in (MIXED, EQUAL) for c in chosen] + [
+        (SHORT, "lstm")
+    ]:
+        parts.append(
+            compare(training_entries(cell, name, quick), rounds, training_difference)
+        )
+        show(parts[-1])
+    trained = pd.concat(parts, ignore_index=True)
+    parts = [
+        compare(evaluation_entries(cell, quick), rounds, evaluation_difference)
+        for cell in chosen
+    ]
+    evaluated = pd.concat(parts, ignore_index=True)
+    show(evaluated)
+    print(
+        bars(trained, evaluated).to_string(
+            index=False, formatters={"reached": "{:,.1f}".format}
+        )
+    )
+    short = trained[(trained.words == SHORT) & (trained.what == ENGINE)][RATIO].iloc[0]
+    memory = peak_memory()
+    print(
+        f"LSTM, words of 10 symbols: {short:,.0f} times the published loop (bar {SHORT_BAR:,})"
+    )
+    print(
+        f"peak memory, {MEMORY_RUNS:,} runs on the paper's words: {memory / 1e6:,.0f} MB (bar {MEMORY_BAR / 1e6:,.0f})"
+    )
+    if record:
+        print(
+            measurements.record(
+                "peers", {"training": trained, "evaluation": evaluated}, "jax"
+            )
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a trial: the LSTM on few words"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="keep the tables in results/measured"
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="only train for the peak memory, in this process",
+    )
+    given = parser.parse_args()
+    train_for_memory() if given.memory else main(given.quick, given.record)
