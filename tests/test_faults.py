@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import faults
+import accidents
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -23,14 +23,14 @@ RUNS = 12
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """The file that a sweep ends with, and the seconds that it takes."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    faults.start(folder, 1).join()  # compiles
+    accidents.start(folder, 1).join()  # compiles
     (folder / "log").unlink()
     for path in (folder / "results").iterdir():
         path.unlink()
     before = time.monotonic()
-    faults.start(folder, RUNS).join()
+    accidents.start(folder, RUNS).join()
     seconds = time.monotonic() - before
-    faults.outcome(folder)
+    accidents.outcome(folder)
     return next((folder / "results").iterdir()), seconds
 
 
@@ -40,24 +40,24 @@ def runs(undisturbed: tuple[Path, float]) -> Runs:
 
 
 def digest(undisturbed: tuple[Path, float]) -> str:
-    return faults.outcome(undisturbed[0].parent.parent)
+    return accidents.outcome(undisturbed[0].parent.parent)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
-def test_killed_sweep_is_resumed_to_the_same_file(share, undisturbed, tmp_path):
-    faults.kill_and_resume(tmp_path, RUNS, share * undisturbed[1], digest(undisturbed))
+@pytest.mark.parametrize(("share", "writing"), [(0.5, False), (0.9, False), (0, True)])
+def test_killed_sweep_is_resumed_to_the_same_file(share, writing, undisturbed, tmp_path):
+    accidents.kill_and_resume(tmp_path, RUNS, share * undisturbed[1], digest(undisturbed), writing=writing)
 
 
 def test_two_processes_obtain_the_same_sweep(undisturbed, tmp_path):
-    faults.two_writers(tmp_path, RUNS, digest(undisturbed))
+    accidents.two_writers(tmp_path, RUNS, digest(undisturbed))
 
 
-@pytest.mark.parametrize("kind", faults.MUTATIONS)
+@pytest.mark.parametrize("kind", accidents.MUTATIONS)
 def test_mutations_are_refused_or_harmless(kind, undisturbed, runs, tmp_path):
     draw, whole = random.Random(0), undisturbed[0].read_bytes()
-    with faults.memory(2**28):
+    with accidents.memory(2**28):
         for _ in range(10):
-            faults.refused(tmp_path / "mutant", faults.mutated(whole, kind, draw), runs)
+            accidents.refused(tmp_path / "mutant", accidents.mutated(whole, kind, draw), runs)
 
 
 @pytest.mark.parametrize("sha256", [None, 7, ["0" * 64], {}])
@@ -85,27 +85,27 @@ class TestDisk:
     def disk(self, tmp_path: Path) -> Iterator[Path]:
         with contextlib.ExitStack() as stack:
             try:
-                disk = stack.enter_context(faults.small_disk(tmp_path / "disk"))
+                disk = stack.enter_context(accidents.small_disk(tmp_path / "disk"))
             except PermissionError as error:
                 pytest.skip(str(error))
             yield disk
 
     @pytest.fixture(params=["results.save", "measurements.record", "notebooks.write"])
     def write(self, request, runs, undisturbed):
-        return faults.writers(runs, results.manifest(undisturbed[0]))[request.param]
+        return accidents.writers(runs, results.manifest(undisturbed[0]))[request.param]
 
     @pytest.mark.parametrize("free", [0, 8192])
     def test_full(self, write, free, disk):
         path = disk / "kept.json"
         write(path)
-        filler = faults.fill(disk, free)
-        faults.fails_well(write, path, faults.FULL)
+        filler = accidents.fill(disk, free)
+        accidents.fails_well(write, path, accidents.FULL)
         filler.unlink()
         write(path)
 
     def test_read_only(self, write, disk):
         path = disk / "kept.json"
         write(path)
-        with faults.read_only(disk):
-            faults.fails_well(write, path, faults.READ_ONLY)
+        with accidents.read_only(disk):
+            accidents.fails_well(write, path, accidents.READ_ONLY)
         write(path)

@@ -11,6 +11,7 @@ import random
 import re
 import resource
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
@@ -20,6 +21,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 from oracles import same
+from tqdm import tqdm
 
 from counting import dyck, files, measurements, regimens, results, training
 from counting.training import Runs
@@ -56,6 +58,7 @@ def sweep(folder: Path, runs: int) -> None:
         return read(path)
 
     os.environ.pop("COUNTING_RESULTS", None)
+    tqdm.set_lock(threading.RLock())  # its own would be between processes, and outlive a killed one
     training.train, results._read = noted_train, noted_read
     results.FOLDER, results.SHARD = folder / "committed", SHARD
     results.cache_folder = lambda: folder / "results"
@@ -64,6 +67,7 @@ def sweep(folder: Path, runs: int) -> None:
 
 
 def start(folder: Path, runs: int) -> BaseProcess:
+    folder.mkdir(exist_ok=True)
     process = processes().Process(target=sweep, args=(folder, runs))
     process.start()
     return process
@@ -85,13 +89,18 @@ class Kill:
     ended: bool
 
 
-def kill_and_resume(folder: Path, runs: int, seconds: float, expected: str) -> Kill:
-    """`kill -9` a sweep that many seconds after its start, then resume it. Raises AssertionError for a fault."""
+def kill_and_resume(folder: Path, runs: int, seconds: float, expected: str, *, writing: bool = False) -> Kill:
+    """`kill -9` a sweep that many seconds after its start, then resume it. Raises AssertionError for a fault.
+
+    writing: wait until a file is being written, and kill then.
+    """
     process = start(folder, runs)
     process.join(seconds)
+    while writing and process.is_alive() and not any((folder / "results").glob(f"*{files.PARTIAL}")):
+        pass
     process.kill()
     process.join()
-    there = sorted((folder / "results").glob("*")) + sorted((folder / "results").glob(".*"))
+    there = sorted((folder / "results").glob("*"))
     partial = [path for path in there if path.name.endswith(files.PARTIAL)]
     whole = [path for path in there if path not in partial]
     finished = {seed for path in whole for seed in results.load(path).seeds}  # BrokenResult where one is not whole
