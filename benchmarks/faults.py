@@ -1,6 +1,6 @@
 """Results through faults: writers killed, bytes changed, two writers at once, disks full or read-only.
 
-    python benchmarks/faults.py                 about four minutes on two cores; the disks need root
+    python benchmarks/faults.py                 some minutes on two cores; the disks need root
     python benchmarks/faults.py --record        and keep the table in results/measured/
 
 Each fault is one of `tests/accidents.py`, which the tests meet a few times each. Exit code 1 where one was not
@@ -26,8 +26,8 @@ from counting import measurements, results
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import accidents  # noqa: E402
 
-RUNS = 128
-"""Of the sweep that is killed: 64 shards."""
+RUNS = 40
+"""Of the sweep that is killed: 20 shards."""
 
 
 class Row:
@@ -45,7 +45,7 @@ class Row:
             yield
             self.passed += 1
         except Exception as error:  # noqa: BLE001
-            print(f"{self.what}: {type(error).__name__}: {error}")
+            print(f"{self.what}: {type(error).__name__}: {error}", flush=True)
 
 
 def kills(folder: Path, times: int, seconds: float, expected: str, writing: bool) -> Row:
@@ -117,8 +117,8 @@ def undisturbed(folder: Path, runs: int) -> tuple[Path, str, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=60, help="at random moments, and a third as many more while a file is written (default: 60)")
-    parser.add_argument("--mutations", type=int, default=300, help="of each of the ten kinds (default: 300)")
+    parser.add_argument("--kills", type=int, default=54, help="at random moments, and a third as many more while a file is written (default: 54)")
+    parser.add_argument("--mutations", type=int, default=200, help="of each of the ten kinds (default: 200)")
     parser.add_argument("--pairs", type=int, default=20, help="of writers (default: 20)")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/")
     chosen = parser.parse_args()
