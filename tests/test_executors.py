@@ -125,3 +125,25 @@ def test_a_dask_worker_killed_in_the_middle_changes_no_bit(train_words, validati
         os.kill(min(processes), signal.SIGKILL)
         parts |= dict(shards)
     assert same(Runs.concatenate(parts[number] for number in range(20)), train(REGIMEN, range(40)))
+
+
+SHARD = {"runs": 100, "seconds": 35.0, "overhead_seconds": 1.0, "bytes_sent": 7, "bytes_returned": 5}
+
+
+@pytest.mark.parametrize(
+    ("runs", "cores", "expected"),
+    [
+        (100, 1, workers.Cost(1, 0.01, 0.01, 7, 5)),
+        (101, 1, workers.Cost(2, 0.02, 0.02, 14, 10)),
+        (1000, 4, workers.Cost(10, 0.1, 0.03, 70, 50)),
+        (36_000, 360, workers.Cost(360, 3.6, 0.1, 2520, 1800)),  # waits for the sender: 360 times a second
+    ],
+)
+def test_cost_of_many_runs(runs, cores, expected):
+    assert workers.cost(runs, cores, SHARD) == expected
+
+
+@pytest.mark.parametrize(("runs", "cores"), [(0, 1), (1, 0)])
+def test_cost_of_nothing(runs, cores):
+    with pytest.raises(ValueError, match="at least one run and one core"):
+        workers.cost(runs, cores, SHARD)
