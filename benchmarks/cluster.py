@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import multiprocessing
 import pickle
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -22,6 +21,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 import pandas as pd
 
 from counting import dyck, measurements, regimens, training, workers
+from counting.regimens import Regimen
 
 REGIMEN = regimens.PAPER["lstm"]
 EPOCHS = 3
@@ -35,12 +35,9 @@ def processes(count: int) -> Executor:
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
-def train(regimen: regimens.Regimen, words: dyck.Words, seeds: range, shard: int, executor: Executor | None, threads: int) -> None:
-    shards = training.train_shards(
-        regimen, words, SPLITS["validation"], seeds, checkpoints=(), threads=threads, executor=executor, shard=shard,
-        progress=False,
-    )  # fmt: skip
-    for _ in shards:
+def train(regimen: Regimen, seeds: range, shard: int, executor: Executor | None, threads: int) -> None:
+    options = {"checkpoints": (), "threads": threads, "executor": executor, "shard": shard, "progress": False}
+    for _ in training.train_shards(regimen, SPLITS["train"], SPLITS["validation"], seeds, **options):
         pass
 
 
@@ -63,7 +60,7 @@ def scaling() -> pd.DataFrame:
             shard, seeds = training.SHARD * (1 if executor else count), range(training.SHARD * count)
 
             def sweep(regimen=regimen, shard=shard, seeds=seeds, executor=executor, threads=1 if executor else count):
-                train(regimen, SPLITS["train"], seeds, shard, executor, threads)
+                train(regimen, seeds, shard, executor, threads)
 
             sweep()  # starts the workers, loads kernels
             whole = seconds(sweep, 3) * REGIMEN.epochs / EPOCHS
@@ -79,7 +76,7 @@ def shard() -> pd.DataFrame:
     call = (training._train_shard, REGIMEN, train_words, validation, tuple(seeds), (), start, 1)
     runs = training.train(REGIMEN.but(epochs=1), train_words[:1], validation, seeds, checkpoints=(), progress=False)
     epochs = REGIMEN.epochs - 1  # more losses than those runs have: 3 measures, 8 bytes each
-    alone = seconds(lambda: train(regimen, train_words, seeds, len(seeds), None, 1), 3) * REGIMEN.epochs / EPOCHS
+    alone = seconds(lambda: train(regimen, seeds, len(seeds), None, 1), 3) * REGIMEN.epochs / EPOCHS
     return pd.DataFrame(
         [
             {
@@ -112,8 +109,8 @@ def main() -> None:
     tables = {"scaling": scaling(), "shard": shard()}
     for table in tables.values():
         print(table.to_string(index=False))
-    million = workers.cost(1_000_000, 1000, tables["shard"].iloc[0])
-    print(million)
+    for cores in (2, 100, 10_000):
+        print(f"a million runs on {cores:,} cores: {workers.cost(1_000_000, cores, tables['shard'].iloc[0])}")
     if chosen.record:
         print(f"kept in {measurements.record('cluster', tables)}")
 

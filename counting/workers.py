@@ -48,7 +48,8 @@ def cost(runs: int, cores: int, shard: Mapping[str, float]) -> Cost:
     if runs < 1 or cores < 1:
         raise ValueError(f"a cost needs at least one run and one core; got {runs} and {cores}")
     shards = -(-runs // int(shard["runs"]))
-    one, overhead = shard["seconds"] + shard["overhead_seconds"], shard["overhead_seconds"]
+    overhead = float(shard["overhead_seconds"])
+    one = float(shard["seconds"]) + overhead
     wall = max(-(-shards // cores) * one, shards * overhead)
     sent, returned = (shards * int(shard[f"bytes_{way}"]) for way in ("sent", "returned"))
     return Cost(shards, shards * one / 3600, wall / 3600, sent, returned)

@@ -116,7 +116,8 @@ def test_runs_that_were_finished_come_with_the_error(train, monkeypatch):
 def test_a_dask_worker_killed_in_the_middle_changes_no_bit(train_words, validation_words, train):
     distributed = pytest.importorskip("distributed")
     quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": None}
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster, cluster.get_client() as client:
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
+    with cluster, cluster.get_client() as client:
         processes = client.run(os.getpid).values()
         shards = training.train_shards(
             REGIMEN, train_words, validation_words, range(40), executor=client.get_executor(), shard=2, progress=False

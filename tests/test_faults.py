@@ -1,4 +1,4 @@
-"""What is on disk is whole or refused, whatever stops its writer or changes it; `benchmarks/faults.py` does it longer."""
+"""What is on disk is whole or refused, whatever stops its writer or changes it. `benchmarks/faults.py` goes on longer."""
 
 from __future__ import annotations
 
