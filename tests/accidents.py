@@ -1,4 +1,4 @@
-"""What machines do to results: writers killed, bytes changed, disks full. For tests, and for `benchmarks/faults.py`."""
+"""What machines do to results: writers killed, bytes changed, disks full. For tests and `benchmarks/faults.py`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def outcome(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Kill:
-    """What a kill found: shards that were finished, files that were being written, and whether the sweep had ended."""
+    """What a kill found: finished shards, files that were being written, whether the sweep had ended."""
 
     finished: int
     partial: int
@@ -230,7 +230,7 @@ def small_disk(folder: Path, size: int = 2**20) -> Iterator[Path]:
     """A disk of `size` bytes in memory, mounted at `folder`. Raises PermissionError: only root can."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         raise PermissionError("only root can mount a small disk")
     try:
         yield folder
