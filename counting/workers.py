@@ -10,8 +10,9 @@ A shard is a call of a module-level function with small arguments, so any worker
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, as_completed
+from dataclasses import dataclass
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -23,6 +24,35 @@ class WorkersLost(RuntimeError):
     def __init__(self, message: str, finished: object = None) -> None:
         super().__init__(message)
         self.finished = finished
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training would take; see `cost`."""
+
+    shards: int
+    core_hours: float
+    wall_hours: float
+    bytes_sent: int
+    bytes_returned: int
+
+
+def cost(runs: int, cores: int, shard: Mapping[str, float]) -> Cost:
+    """What `runs` runs would cost on a cluster of so many cores, each like the one that was measured.
+
+    shard: of one shard, as `benchmarks/cluster.py` measures it: runs, seconds (on one core), overhead_seconds,
+    bytes_sent and bytes_returned. Each core takes shards one after the other; the overhead counts on the core, and
+    again as what one sender can do, one shard after the other: with enough cores, that is what is waited for.
+    Raises ValueError for less than a run or a core.
+    """
+    if runs < 1 or cores < 1:
+        raise ValueError(f"a cost needs at least one run and one core; got {runs} and {cores}")
+    shards = -(-runs // int(shard["runs"]))
+    overhead = float(shard["overhead_seconds"])
+    one = float(shard["seconds"]) + overhead
+    wall = max(-(-shards // cores) * one, shards * overhead)
+    sent, returned = (shards * int(shard[f"bytes_{way}"]) for way in ("sent", "returned"))
+    return Cost(shards, shards * one / 3600, wall / 3600, sent, returned)
 
 
 def cores() -> int:

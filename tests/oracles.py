@@ -92,3 +92,13 @@ def bits(runs: Runs, run: int) -> list[bytes]:
     stacks = [*runs.selected.values(), *runs.checkpoints.values()]
     arrays = [array[run] for stack in stacks for array in stack.parameters.values()]
     return [array.tobytes() for array in (runs.losses[:, run], *arrays)]
+
+
+def same(a: Runs, b: Runs) -> bool:
+    """Whether two sweeps are the same to the last bit, seeds and regimen included."""
+    return (
+        a.seeds == b.seeds
+        and a.regimen == b.regimen
+        and [*a.selected, *a.checkpoints] == [*b.selected, *b.checkpoints]
+        and all(bits(a, run) == bits(b, run) for run in range(len(a)))
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -11,10 +12,11 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from oracles import bits
+from oracles import same
 
 from counting import cells, certificate, dyck, regimens, training, workers
 from counting.cells import Networks
+from counting.training import Runs
 
 REGIMEN = regimens.PAPER["relu"].but(epochs=2)
 
@@ -52,9 +54,7 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
 def test_training_gives_the_same_bits(executor, train, monkeypatch):
     alone = train(REGIMEN, range(7))
     monkeypatch.setattr(training, "SHARD", 3)
-    shared = train(REGIMEN, range(7), executor=executor)
-    assert shared.seeds == alone.seeds
-    assert all(bits(shared, run) == bits(alone, run) for run in range(7))
+    assert same(train(REGIMEN, range(7), executor=executor), alone)
 
 
 def test_certificates_are_the_same(executor, monkeypatch):
@@ -92,3 +92,59 @@ def test_words_are_sent_as_bits():
     back = pickle.loads(sent)
     assert back.sha256 == words.sha256 and back.tokens.dtype == words.tokens.dtype
     assert len(sent) < words.lengths.sum() / 8 + len(words) + 1000
+
+
+def shard_or_killed(regimen, words, validation, seeds, *rest):
+    """What a worker does whom the system kills at the second shard."""
+    if seeds[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train_shard(regimen, words, validation, seeds, *rest)
+
+
+train_shard = training._train_shard
+
+
+def test_runs_that_were_finished_come_with_the_error(train, monkeypatch):
+    monkeypatch.setattr(training, "SHARD", 3)
+    monkeypatch.setattr(training, "_train_shard", shard_or_killed)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(workers.WorkersLost, match="with 1 of 3 shards finished") as lost:
+            train(REGIMEN, range(7), executor=pool)
+    assert same(lost.value.finished, train(REGIMEN, range(3)))
+
+
+def test_a_dask_worker_killed_in_the_middle_changes_no_bit(train_words, validation_words, train):
+    distributed = pytest.importorskip("distributed")
+    quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": None}
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
+    with cluster, cluster.get_client() as client:
+        processes = client.run(os.getpid).values()
+        shards = training.train_shards(
+            REGIMEN, train_words, validation_words, range(40), executor=client.get_executor(), shard=2, progress=False
+        )
+        parts = dict([next(shards)])
+        os.kill(min(processes), signal.SIGKILL)
+        parts |= dict(shards)
+    assert same(Runs.concatenate(parts[number] for number in range(20)), train(REGIMEN, range(40)))
+
+
+SHARD = {"runs": 100, "seconds": 35.0, "overhead_seconds": 1.0, "bytes_sent": 7, "bytes_returned": 5}
+
+
+@pytest.mark.parametrize(
+    ("runs", "cores", "expected"),
+    [
+        (100, 1, workers.Cost(1, 0.01, 0.01, 7, 5)),
+        (101, 1, workers.Cost(2, 0.02, 0.02, 14, 10)),
+        (1000, 4, workers.Cost(10, 0.1, 0.03, 70, 50)),
+        (36_000, 360, workers.Cost(360, 3.6, 0.1, 2520, 1800)),  # waits for the sender: 360 times a second
+    ],
+)
+def test_cost_of_many_runs(runs, cores, expected):
+    assert workers.cost(runs, cores, SHARD) == expected
+
+
+@pytest.mark.parametrize(("runs", "cores"), [(0, 1), (1, 0)])
+def test_cost_of_nothing(runs, cores):
+    with pytest.raises(ValueError, match="at least one run and one core"):
+        workers.cost(runs, cores, SHARD)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
-import numpy as np
 import pytest
+from oracles import same
 from safetensors.numpy import load_file, save_file
 
 from counting import cells, dyck, results, training
@@ -48,16 +50,6 @@ def trainings(monkeypatch) -> list[int]:
 
 def obtain(words, regimen=RELU, seeds=range(3), **options):
     return results.obtain("sweep", regimen, words, words[:5], seeds, progress=False, **options)
-
-
-def same(a: training.Runs, b: training.Runs) -> bool:
-    return (
-        a.seeds == b.seeds
-        and a.regimen == b.regimen
-        and np.array_equal(a.losses, b.losses, equal_nan=True)
-        and dict(a.selected) == dict(b.selected)
-        and dict(a.checkpoints) == dict(b.checkpoints)
-    )
 
 
 def committed(folders):
@@ -253,7 +245,28 @@ def test_interrupted_sweep_goes_on_where_it_stopped(words, monkeypatch, training
     assert same(obtain(words, seeds=range(5)), runs)
 
 
-COMMITTED = sorted((Path(__file__).resolve().parent.parent / "results").glob("*"))
+def test_a_killed_worker_leaves_what_was_finished(words, monkeypatch, trainings):
+    """Another executor trains the rest; here both have threads, and the first gives up after two shards."""
+    monkeypatch.setattr(results, "SHARD", 2)
+
+    class GivesUp(ThreadPoolExecutor):
+        def submit(self, task, *call):
+            if len(self._started) == 2:
+                raise BrokenExecutor
+            self._started.append(super().submit(task, *call))
+            return self._started[-1]
+
+        _started: ClassVar[list[Future]] = []
+
+    with GivesUp(1) as executor, pytest.raises(training.WorkersLost, match="2 of 2 shards"):
+        obtain(words, seeds=range(5), executor=executor)
+    with ThreadPoolExecutor(1) as executor:
+        runs = obtain(words, seeds=range(5), executor=executor)
+    assert trainings == [2, 2, 1]
+    assert same(runs, training.train(RELU, words, words[:5], range(5), checkpoints=[], progress=False))
+
+
+COMMITTED = sorted((Path(__file__).resolve().parent.parent / "results").glob("*.safetensors"))
 
 
 def test_committed_results_are_whole_current_and_small():

@@ -1,0 +1,119 @@
+"""What sharing a sweep among processes costs, and so what a million runs would cost on a cluster.
+
+    python benchmarks/cluster.py                two minutes on two cores
+    python benchmarks/cluster.py --record       and keep the tables in results/measured/
+
+Shards of the paper's LSTM on its own words, on the threads of this process and on those of others. The overhead is
+what a shard takes in which nothing is trained. What moves is what `pickle` makes of a shard's call and result,
+which any executor sends; `workers.cost` counts with these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import pickle
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+
+import pandas as pd
+
+from counting import dyck, measurements, regimens, training, workers
+from counting.regimens import Regimen
+
+REGIMEN = regimens.PAPER["lstm"]
+EPOCHS = 3
+"""Trained in each measurement; seconds are multiplied to those of the whole regimen."""
+SPLITS = dyck.paper_splits()
+EMPTY = 40
+"""Shards in which nothing is trained, by which the overhead is measured."""
+
+
+def processes(count: int) -> Executor:
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+
+def train(regimen: Regimen, seeds: range, shard: int, executor: Executor | None, threads: int) -> None:
+    options = {"checkpoints": (), "threads": threads, "executor": executor, "shard": shard, "progress": False}
+    for _ in training.train_shards(regimen, SPLITS["train"], SPLITS["validation"], seeds, **options):
+        pass
+
+
+def seconds(call: Callable[[], object], times: int) -> float:
+    """Of the fastest time: what else the machine does only adds."""
+    found = []
+    for _ in range(times):
+        before = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - before)
+    return min(found)
+
+
+def scaling() -> pd.DataFrame:
+    """Runs per second of the whole regimen; each worker or thread has one shard."""
+    rows, regimen = [], REGIMEN.but(epochs=EPOCHS)
+    for kind, count in [("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2)]:
+        with contextlib.ExitStack() as stack:
+            executor = stack.enter_context(processes(count)) if kind == "processes" else None
+            shard, seeds = training.SHARD * (1 if executor else count), range(training.SHARD * count)
+
+            def sweep(regimen=regimen, shard=shard, seeds=seeds, executor=executor, threads=1 if executor else count):
+                train(regimen, seeds, shard, executor, threads)
+
+            sweep()  # starts the workers, loads kernels
+            whole = seconds(sweep, 3) * REGIMEN.epochs / EPOCHS
+        rows.append({"on": kind, "cores": count, "runs_per_second": len(seeds) / whole})
+    return pd.DataFrame(rows)
+
+
+def shard() -> pd.DataFrame:
+    """What `workers.cost` counts with: one row."""
+    regimen, seeds = REGIMEN.but(epochs=EPOCHS), range(training.SHARD)
+    start = training.initial_networks(REGIMEN, seeds)
+    train_words, validation = SPLITS["train"], SPLITS["validation"]
+    call = (training._train_shard, REGIMEN, train_words, validation, tuple(seeds), (), start, 1)
+    runs = training.train(REGIMEN.but(epochs=1), train_words[:1], validation, seeds, checkpoints=(), progress=False)
+    epochs = REGIMEN.epochs - 1  # more losses than those runs have: 3 measures, 8 bytes each
+    alone = seconds(lambda: train(regimen, seeds, len(seeds), None, 1), 3) * REGIMEN.epochs / EPOCHS
+    return pd.DataFrame(
+        [
+            {
+                "runs": len(seeds),
+                "seconds": alone,
+                "overhead_seconds": overhead(),
+                "bytes_sent": len(pickle.dumps(call)),
+                "bytes_returned": len(pickle.dumps(runs)) + 3 * 8 * epochs * len(seeds),
+            }
+        ]
+    )
+
+
+def overhead() -> float:
+    """Seconds to send a shard with all its words, unpack and check them, and return an answer: nothing is trained."""
+    call = (REGIMEN, SPLITS["train"], SPLITS["validation"], tuple(range(training.SHARD)))
+    with processes(1) as pool:
+        list(pool.map(_received, [call]))
+        return seconds(lambda: list(pool.map(_received, [call] * EMPTY)), 3) / EMPTY
+
+
+def _received(call: tuple) -> int:
+    return len(call)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured/")
+    chosen = parser.parse_args()
+    tables = {"scaling": scaling(), "shard": shard()}
+    for table in tables.values():
+        print(table.to_string(index=False))
+    for cores in (2, 100, 10_000):
+        print(f"a million runs on {cores:,} cores: {workers.cost(1_000_000, cores, tables['shard'].iloc[0])}")
+    if chosen.record:
+        print(f"kept in {measurements.record('cluster', tables)}")
+
+
+if __name__ == "__main__":
+    main()
