@@ -43,7 +43,9 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
     rows[0, 0].set(ylabel="count")
     rows[1, 0].set(ylabel="c − depth")
     rows[2, 0].set(ylabel="1 − |gate|")
-    figure.legend(*rows[2, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    handles, labels = rows[2, 0].get_legend_handles_labels()
+    gates = len(_GATE_LOOKS)  # the first wrong step is in the legend above
+    figure.legend(handles[:gates], labels[:gates], loc="outside lower center", ncols=gates)
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
@@ -105,7 +107,7 @@ def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray
     left.plot([], [], color=COLORS["lstm"], label="closed form from the weights")
     left.axvline(25, color=BASELINE, linestyle="--", linewidth=1, label="deepest possible in training")
     left.set(xlabel="n, peak of (ⁿ )ⁿ", ylabel="brackets lost")
-    left.legend(loc="upper left")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     right.plot([0.3, observed.max()], [0.3, observed.max()], color=EXACT, linewidth=0.8)
     right.loglog(np.maximum(np.floor(predicted), 0.3).ravel(), np.maximum(observed, 0.3).ravel(), ".",
                  color=COLORS["lstm"], markersize=4, alpha=0.4)  # fmt: skip
@@ -130,7 +132,7 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
     right.set(yscale="log")
     for ax in (left, middle, right):
         ax.set(xlabel="epoch")
-        ax.legend()
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     return figure
 
 
