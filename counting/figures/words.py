@@ -31,7 +31,7 @@ def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
         marks += zip(start + np.arange(length) + 0.5, word.strings()[0], strict=True)
         start += length + _GAP
     positions, brackets = zip(*marks, strict=True)
-    top.set_xticks(positions, brackets, family="monospace")
+    top.set_xticks(positions, brackets, family="monospace", fontsize=9)
     top.tick_params(axis="x", length=0)
     top.set(ylabel="depth", ylim=(0, 1.05 * short.depth.max()))
     top.yaxis.get_major_locator().set_params(integer=True)
