@@ -17,7 +17,7 @@ INSTALLED := $(VENV)/installed
 
 book: $(INSTALLED)
 	$(PYTHON) -m pipeline $(if $(ACCEPT),--accept) $(PARAMETERS) $(ONLY)
-	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q tests/test_pages.py)
+	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q -n auto tests/test_pages.py tests/test_lab_page.py)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest -n auto

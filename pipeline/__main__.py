@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from pipeline import chapters, notebooks
+from pipeline import chapters, notebooks, picture
 from pipeline.differences import differences
 from pipeline.notebooks import ROOT
 
@@ -96,6 +96,8 @@ def settle(path: Path, executed: NotebookNode, accept: bool) -> bool:
     print(f"\n{path.name}:", *found, sep="\n  ")
     if accept:
         notebooks.write(executed, path)
+        if path == picture.SOURCE:
+            picture.take()
         print(f"{path.name}: accepted")
     return accept
 

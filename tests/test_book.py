@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from pipeline import chapters, notebooks
+from pipeline import chapters, notebooks, picture
 from pipeline.__main__ import settle
 from pipeline.differences import PIXEL_LEVELS, differences
 
@@ -265,3 +265,14 @@ class TestComparing:
         assert not settle(path, new, accept=False) and path.read_bytes() == before
         assert settle(path, new, accept=True) and notebooks.read(path) == new
         assert settle(path, new, accept=False)
+
+
+class TestPicture:
+    def test_the_readme_shows_the_first_pages_figure(self) -> None:
+        assert picture.PICTURE.read_bytes() == picture.figure(picture.SOURCE, picture.FIGURE), HINT
+        shown = picture.PICTURE.relative_to(notebooks.ROOT).as_posix()
+        assert f"({shown})" in (notebooks.ROOT / "README.md").read_text(encoding="utf-8")
+
+    def test_a_figure_that_is_not_there_is_named(self) -> None:
+        with pytest.raises(ValueError, match="index.ipynb has no executed figure 'fig-lost'"):
+            picture.figure(picture.SOURCE, "fig-lost")

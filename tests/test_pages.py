@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from pipeline import chapters
 from pipeline.browser import wait_for_mathematics
 
-HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "_build" / "html"
 PAGES = sorted(path for path in HTML.glob("book/**/*.html"))
 WIDTHS = (1440, 390)
 MAX_BYTES = 3_000_000  # a page with its images; the scripts and fonts that all pages share are not counted
@@ -46,6 +50,9 @@ PROSE = """() => {
 
 UNDRAWN = """() => [...document.querySelectorAll(".math")]
   .filter(e => !e.querySelector("mjx-container")).map(e => e.textContent)"""
+
+FINISH_TRANSITIONS = """() => document.getAnimations()
+  .filter(animation => animation instanceof CSSTransition).forEach(animation => animation.finish())"""
 
 IMAGES = """() => [...document.querySelectorAll("main img")].map(image => ({
   source: image.getAttribute("src"), alt: image.alt, loaded: image.complete && image.naturalWidth > 0,
@@ -96,6 +103,7 @@ def test_page_is_whole(browser: Browser, path: Path, width: int) -> None:
         assert barriers(page) == []
         page.emulate_media(color_scheme="dark")  # the theme follows the system's choice
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        page.evaluate(FINISH_TRANSITIONS)  # halfway between two colors nothing can be read
         assert barriers(page, "color-contrast") == []
     finally:
         page.close()
@@ -124,6 +132,36 @@ def test_links_inside_the_book_lead_somewhere(browser: Browser, path: Path) -> N
                 assert f'id="{unquote(parts.fragment)}"' in target.read_text(encoding="utf-8"), link
     finally:
         page.close()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_text_leads_to_every_figure_and_table_of_its_page(path: Path) -> None:
+    article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one("article")
+    numbered = {found["id"] for found in article.select("figure[id^=fig-], figure[id^=tbl-]")}
+    reached = {link["href"].partition("#")[2] for page in PAGES for link in links_of(page)
+               if "headerlink" not in link.get("class", [])}  # what a caption says of itself leads nowhere
+    assert numbered <= reached, numbered - reached
+
+
+@cache
+def links_of(path: Path) -> list[Tag]:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select("article a[href]")
+
+
+def test_previous_and_next_lead_through_the_book_in_order() -> None:
+    order = [HTML / f"{name}.html" for name in chapters.pages(ROOT)]
+    assert sorted(order) == PAGES
+    for path, before, after in zip(order, [None, *order], [*order[1:], None], strict=False):
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for kind, other in (("left-prev", before), ("right-next", after)):
+            link = page.select_one(f"a.{kind}")
+            assert (link and (path.parent / link["href"]).resolve()) == other, (path.name, kind)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page_has_an_icon(path: Path) -> None:
+    icon = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one("head link[rel~=icon]")
+    assert "<svg" in (path.parent / icon["href"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

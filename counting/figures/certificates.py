@@ -97,7 +97,7 @@ def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
         depth = profile(word)
         ax.fill_between(np.arange(len(depth)), depth, color=COLORS[cell], alpha=0.25, linewidth=0)
         ax.plot(depth, color=COLORS[cell], linewidth=1.1)
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title)
         ax.set(xlabel="symbols", ylabel="depth", ylim=(0, None))
         ax.yaxis.get_major_locator().set_params(integer=True)
     for ax in panels[len(found) :]:

@@ -30,7 +30,7 @@ def accuracy_by_length(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) 
         ax.set(xscale="log", xlabel="length of word")
         ax.set_xticks([2, 10, 50, 200, 1000], ["2", "10", "50", "200", "1000"])
         ax.minorticks_off()
-        ax.set_title(CELL_NAMES[cell], fontsize=10)
+        ax.set_title(CELL_NAMES[cell])
     panels[0].set(ylabel="share of words right")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -73,7 +73,7 @@ def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int, bins: 
         depth.spines.right.set_visible(True)
         depth.set(ylabel="depth", ylim=(0, None))
         ax.set(ylabel="runs")
-        ax.legend(loc="upper left", fontsize=8)
+        ax.legend(loc="upper left")
     panels[-1].set(xlabel="step")
     return figure
 
@@ -92,7 +92,7 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
     panels[0].plot(flat.returns, flat.constant, label="“both allowed”", **look)
     panels[0].set(xscale="log", xlabel="returns to depth 0", ylabel="mean first failure", ylim=(0, None))
     panels[0].set_xticks([1, 10, 100], ["1", "10", "100"])
-    panels[0].legend(fontsize=7)
+    panels[0].legend()
     for ax, (word, frame) in zip(panels[1:], peaks.groupby("word", sort=False), strict=True):
         for cell, rows in frame.groupby("cell", sort=False):
             _band(ax, rows.peak, rows.share, rows.low, rows.high, cell)
@@ -127,7 +127,7 @@ def regression(
         _line(ax, x, line, color="black", linestyle="--")
         ax.set(xlabel=f"−log₁₀ {reading}")
     for ax, cell in zip(panels, cells, strict=False):
-        ax.set_title(CELL_NAMES[cell], fontsize=10)
+        ax.set_title(CELL_NAMES[cell])
     for ax in panels[:: len(cells)]:
         ax.set(ylabel="mean first failure", ylim=(-30, 1030))
     return figure

@@ -25,7 +25,7 @@ def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.nd
         fixed = np.flatnonzero(np.diff(np.sign(after[chosen] - h)) != 0)
         ax.plot(h[fixed], after[chosen][fixed], marker="o", color=EXACT, linestyle="", label="fixed point")
         ax.axhline(threshold[chosen], color=FAILURE, linestyle=":", label="“)” allowed above")
-        ax.legend(loc="upper left", fontsize=8)
+        ax.legend(loc="upper left")
     panels[0].set(ylabel="state after")
     x = 0.0
     for ax, after in ((panels[0], opened), (panels[1], closed)):
@@ -55,7 +55,7 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
         trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"
     )
     right.set(xscale="log", xlabel="depth", ylabel="runs")
-    right.legend(loc="upper right", fontsize=8)
+    right.legend(loc="upper right")
     return figure
 
 

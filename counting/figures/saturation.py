@@ -38,12 +38,14 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
         if failed < len(depth):
             for ax in column:
                 ax.axvline(failed, color=FAILURE, linewidth=1.5, zorder=0, label="first wrong step")
-        column[0].set_title(label, fontsize=10)
+        column[0].set_title(label)
         column[2].set(xlabel="step", ylim=(_FLOOR / 2, 2))
     rows[0, 0].set(ylabel="count")
     rows[1, 0].set(ylabel="c − depth")
     rows[2, 0].set(ylabel="1 − |gate|")
-    rows[2, -1].legend(loc="upper center", ncols=4, fontsize=8, columnspacing=1)
+    handles, labels = rows[2, 0].get_legend_handles_labels()
+    gates = len(_GATE_LOOKS)  # the first wrong step is in the legend above
+    figure.legend(handles[:gates], labels[:gates], loc="outside lower center", ncols=gates)
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
@@ -63,13 +65,13 @@ def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
         ax.vlines(x, *seen[order].T, color=COLORS["lstm"], linewidth=1.2, label="states visited")
         # Dots, so that a range of almost nothing is seen too.
         ax.plot(x, seen[order], ".", color=COLORS["lstm"], markersize=1.5)
-        ax.set_title(f"{lstm.GATES[gate]}  at  {_SYMBOLS[symbol]}", fontsize=10)
+        ax.set_title(f"{lstm.GATES[gate]}  at  {_SYMBOLS[symbol]}")
         ax.set(ylim=(-1.05, 1.05) if gate == lstm.CANDIDATE else (-0.03, 1.03), xticks=[])
     for ax in panels[4:]:
         ax.set(xlabel="runs, sorted")
     panels[0].set(ylabel="activation")
     panels[4].set(ylabel="activation")
-    panels[3].legend(loc="center", fontsize=8, handlelength=1)
+    figure.legend(*panels[3].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -105,7 +107,7 @@ def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray
     left.plot([], [], color=COLORS["lstm"], label="closed form from the weights")
     left.axvline(25, color=BASELINE, linestyle="--", linewidth=1, label="deepest possible in training")
     left.set(xlabel="n, peak of (ⁿ )ⁿ", ylabel="brackets lost")
-    left.legend(loc="upper left", fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     right.plot([0.3, observed.max()], [0.3, observed.max()], color=EXACT, linewidth=0.8)
     right.loglog(np.maximum(np.floor(predicted), 0.3).ravel(), np.maximum(observed, 0.3).ravel(), ".",
                  color=COLORS["lstm"], markersize=4, alpha=0.4)  # fmt: skip
@@ -130,7 +132,7 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
     right.set(yscale="log")
     for ax in (left, middle, right):
         ax.set(xlabel="epoch")
-        ax.legend(fontsize=8)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     return figure
 
 
@@ -150,7 +152,7 @@ def predictor(predicted: np.ndarray, observed: np.ndarray, epochs: np.ndarray) -
     ends = [min(predicted.min(), observed.min()), max(predicted.max(), observed.max())]
     ax.plot(ends, ends, color=EXACT, linewidth=0.8)
     ax.set(xlabel="mean first failure, predicted from the weights", ylabel="mean first failure, observed")
-    ax.legend(loc="upper left", fontsize=8)
+    ax.legend(loc="upper left")
     return figure
 
 

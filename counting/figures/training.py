@@ -32,9 +32,9 @@ def losses(runs: Mapping[str, Runs], constant: float) -> Figure:
         _min_mean_max(ax, log_loss(r), cell)
         ax.axhline(np.log10(constant), color=BASELINE, linestyle=":", label="constant answer")
         ax.set(xlabel="epoch")
-        ax.set_title(f"{CELL_NAMES[cell]}, {len(r)} runs", fontsize=10)
+        ax.set_title(f"{CELL_NAMES[cell]}, {len(r)} runs")
     panels[0].set(ylabel="log₁₀ validation loss")
-    panels[0].legend(loc="center right", fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -87,7 +87,7 @@ def readings(runs: Mapping[str, Runs]) -> Figure:
         look = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
         ax.scatter(*places, s=8 + 3 * counts, **look)
         ax.set(xlabel="best epoch by the mean", xlim=(-1, last + 1), ylim=(-1, last + 1))
-        ax.set_title(CELL_NAMES[cell], fontsize=10)
+        ax.set_title(CELL_NAMES[cell])
     panels[0].set(ylabel="best epoch by the last word")
     return figure
 
@@ -107,7 +107,7 @@ def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figur
     for ax, title in zip(panels, titles, strict=True):
         ax.axhline(np.log10(constant), color="black", linestyle=":", label="best constant answer")
         ax.set(xlabel="epoch")
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title)
     panels[0].set(ylabel="log₁₀ validation loss")
     panels[0].legend(loc="lower left")
     return figure
