@@ -65,16 +65,16 @@ def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int, bins: 
     length = int(word.lengths[0])
     for ax, (cell, values) in zip(panels, first.items(), strict=True):
         edges = np.linspace(0, length, bins + 1)
-        name = f"{CELL_NAMES[cell]}, {len(values)} runs"
-        ax.hist(values, bins=edges, color=COLORS[cell], alpha=0.75, label=name)
+        ax.hist(values, bins=edges, color=COLORS[cell], alpha=0.75)
         ax.axvline(constant, color=BASELINE, linestyle=":", label="“both allowed” fails")
         depth = ax.twinx()
         depth.plot(word.depth[0, :length], color="black", linewidth=0.7)
         depth.spines.right.set_visible(True)
         depth.set(ylabel="depth", ylim=(0, None))
         ax.set(ylabel="runs")
-        ax.legend(loc="upper left")
+        ax.set_title(f"{CELL_NAMES[cell]}, {len(values)} runs", loc="left")
     panels[-1].set(xlabel="step")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center")
     return figure
 
 
@@ -92,12 +92,12 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
     panels[0].plot(flat.returns, flat.constant, label="“both allowed”", **look)
     panels[0].set(xscale="log", xlabel="returns to depth 0", ylabel="mean first failure", ylim=(0, None))
     panels[0].set_xticks([1, 10, 100], ["1", "10", "100"])
-    panels[0].legend()
     for ax, (word, frame) in zip(panels[1:], peaks.groupby("word", sort=False), strict=True):
         for cell, rows in frame.groupby("cell", sort=False):
             _band(ax, rows.peak, rows.share, rows.low, rows.high, cell)
         ax.set(xscale="log", xlabel=f"peak of {word}", ylabel="share of runs right", ylim=(-0.03, 1.03))
-        ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
+        ax.set_xticks([1, 30, 1000], ["1", "30", "1000"])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -125,11 +125,11 @@ def regression(
         x, y, line = few_models[reading, cell]
         ax.scatter(x, y, s=16, facecolors="none", edgecolors="black", marker=MARKERS[cell], linewidths=0.6)
         _line(ax, x, line, color="black", linestyle="--")
-        ax.set(xlabel=f"−log₁₀ {reading}")
+        ax.set(xlabel="−log₁₀ loss")
     for ax, cell in zip(panels, cells, strict=False):
         ax.set_title(CELL_NAMES[cell])
-    for ax in panels[:: len(cells)]:
-        ax.set(ylabel="mean first failure", ylim=(-30, 1030))
+    for ax, reading in zip(panels[:: len(cells)], readings, strict=True):
+        ax.set(ylabel=f"mean first failure\nby {reading}", ylim=(-30, 1030))
     return figure
 
 

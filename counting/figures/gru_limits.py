@@ -55,7 +55,7 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
         trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"
     )
     right.set(xscale="log", xlabel="depth", ylabel="runs")
-    right.legend(loc="upper right")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -69,7 +69,7 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
     ax.plot(depths, np.median(step, axis=0), color=COLORS["gru"], linewidth=2.2, label="median run")
     ax.axhline(1, color=EXACT, linewidth=1, linestyle="--", label="a counter")
     ax.set(ylabel="size of “)” in “(”", ylim=(0, 4))
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     below.bar(np.arange(len(share)), share, color=BASELINE, width=0.9)
     below.set(xlabel="depth", ylabel="training\nsymbols", yscale="log", xlim=depths[[0, -1]])
     for panel in (ax, below):

@@ -120,7 +120,7 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
 
     curves: name -> (epochs, runs), names as used below.
     """
-    figure, (left, middle, right) = axes(columns=3, height=3.0)
+    figure, (left, middle, right) = axes(columns=3, height=3.4)
     _band(left, epochs, curves["loss"], COLORS["lstm"], LINES["lstm"], "validation loss")
     _band(left, epochs, curves["gradient"], "#000000", "--", "gradient of a word")
     left.axhline(epsilon, color=FAILURE, linestyle=":", label="Adam's ε")
@@ -130,9 +130,14 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
     _band(right, epochs, curves["mismatch"], COLORS["lstm"], LINES["lstm"], "mismatch |a₍ − a₎|")
     _band(right, epochs, curves["forgotten"], "#000000", "--", "1 − f at )")
     right.set(yscale="log")
-    for ax in (left, middle, right):
+    named = ((left, "loss, gradient"), (middle, "read-out weight"), (right, "gates"))
+    for ax, title in named:
         ax.set(xlabel="epoch")
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+        ax.set_title(title)
+    # One legend below: three of their own would leave no room for the plots.
+    entries = [ax.get_legend_handles_labels() for ax in (left, right)]
+    handles, labels = (sum(parts, []) for parts in zip(*entries, strict=True))
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
