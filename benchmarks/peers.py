@@ -288,14 +288,15 @@ def expected_training(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
 
 def training_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
-    """Largest difference from the engine in steady runs, and their share. Raises AssertionError for other updates."""
+    """Largest difference from the engine in runs that go the same way, and their share. Raises AssertionError where
+    more than one in a hundred steady runs does not."""
     expected, steady = expected_training(task)
-    difference = float(np.abs(found - expected)[:, steady].max(initial=0))
-    if not difference <= TOLERANCE or not steady.any():
-        raise AssertionError(
-            f"other updates than the engine's: parameters differ by {difference} in {task}"
-        )
-    return difference, float(steady.mean())
+    apart = np.abs(found - expected).max(axis=0)
+    # A ReLU may be within a rounding of its kink in one program alone, and go its own way from there.
+    same = steady & (apart <= TOLERANCE)
+    if same.sum() < 0.99 * steady.sum() or not steady.any():
+        raise AssertionError(f"other updates than the engine's in {steady.sum() - same.sum()} runs of {task}")
+    return float(apart[same].max()), float(same.mean())
 
 
 def evaluation_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
