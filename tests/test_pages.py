@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -171,10 +174,24 @@ def test_page_with_its_images_is_light(path: Path) -> None:
     assert path.stat().st_size + sum(image.stat().st_size for image in images) < MAX_BYTES
 
 
-def test_a_notebook_is_downloaded_as_a_notebook(browser: Browser) -> None:
+@pytest.fixture
+def served() -> Iterator[str]:
+    """The address of the pages on a static host: a browser takes a file's `download` attribute only from there."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_notebook_is_downloaded_as_a_notebook(browser: Browser, served: str) -> None:
     path = next(path for path in PAGES if (HTML / "_sources" / "book" / f"{path.stem}.ipynb").exists())
-    page = opened(browser, path, WIDTHS[0], [])
+    page = browser.new_page()
     try:
+        page.goto(f"{served}/book/{path.name}")
         with page.expect_download() as waiting:
             page.locator("a.btn-download-source-button").evaluate("link => link.click()")
         assert waiting.value.suggested_filename == f"{path.stem}.ipynb"
