@@ -29,29 +29,12 @@ import pandas as pd
 import peer_cells
 from timing import Contestant
 
-from counting import (
-    cells,
-    dyck,
-    evaluation,
-    measurements,
-    reference,
-    regimens,
-    training,
-)
+from counting import cells, dyck, evaluation, measurements, reference, regimens, training
 from counting.dyck import Words
 
-MIXED, EQUAL, SHORT, LONG = (
-    "the paper's",
-    "30 symbols each",
-    "10 symbols each",
-    "200 symbols each",
-)
+MIXED, EQUAL, SHORT, LONG = ("the paper's", "30 symbols each", "10 symbols each", "200 symbols each")
 PUBLISHED, FLOOR, ENGINE = "PyTorch, published loop", "floor", "engine"
-NS, RATIO, DIFFERENCE = (
-    "ns per symbol and run",
-    "published loop / this",
-    "largest difference",
-)
+NS, RATIO, DIFFERENCE = ("ns per symbol and run", "published loop / this", "largest difference")
 TOLERANCE, STEADY = 1e-3, 1e-4
 """Most that trained parameters may differ, in runs that the engine trains alike in float32 and float64 up to STEADY:
 in the others rounding alone decides what becomes of them."""
@@ -63,9 +46,7 @@ MEMORY_RUNS, MEMORY_BAR, SHORT_BAR = 1_000, 1e9, 3_000
 def word_set(name: str) -> Words:
     if name == MIXED:
         # Any first words of them are as long as the others: the grammar's own order begins with short ones.
-        return dyck.paper_splits()["train"][
-            np.random.default_rng(0).permutation(10_000)[:2_000]
-        ]
+        return dyck.paper_splits()["train"][np.random.default_rng(0).permutation(10_000)[:2_000]]
     if name == SHORT:
         words = dyck.uniform(dyck.count(10), 10)
         return words[np.arange(2_000) % len(words)]
@@ -94,10 +75,7 @@ class Task:
 
     def order(self) -> np.ndarray:
         """(words, runs)"""
-        return np.stack(
-            [training.word_order(seed, 1, self.words) for seed in range(self.runs)],
-            axis=1,
-        )
+        return np.stack([training.word_order(seed, 1, self.words) for seed in range(self.runs)], axis=1)
 
 
 # What is timed: each of these prepares, in the process of a contestant, a call without arguments.
@@ -111,27 +89,18 @@ def published_training(task: Task) -> Callable[[], np.ndarray]:
 
     def train() -> np.ndarray:
         module = start.to_torch(0)
-        reference.train_epoch(
-            module, torch.optim.Adam(module.parameters(), lr=task.rate), words, order
-        )
+        reference.train_epoch(module, torch.optim.Adam(module.parameters(), lr=task.rate), words, order)
         return peer_cells.rows_of(cells.Networks.from_torch([module]))
 
     return train
 
 
-def engine_training(
-    task: Task, threads: int = 1, dtype: str = "float32"
-) -> Callable[[], np.ndarray]:
+def engine_training(task: Task, threads: int = 1, dtype: str = "float32") -> Callable[[], np.ndarray]:
     words, start = task.data, task.start().astype(dtype)
     regimen = regimens.PAPER[task.cell].but(epochs=1, dtype=dtype)
 
     def train() -> np.ndarray:
-        options = {
-            "checkpoints": [],
-            "start": start,
-            "threads": threads,
-            "progress": False,
-        }
+        options = {"checkpoints": [], "start": start, "threads": threads, "progress": False}
         runs = training.train(regimen, words, words[:1], range(task.runs), **options)
         return peer_cells.rows_of(runs.networks)
 
@@ -142,12 +111,7 @@ def jax_training(task: Task, gradient: str) -> Callable[[], np.ndarray]:
     import peer_jax
 
     return peer_jax.Training(
-        task.cell,
-        gradient,
-        peer_cells.rows_of(task.start()),
-        task.data,
-        task.order(),
-        task.rate,
+        task.cell, gradient, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate
     )
 
 
@@ -156,14 +120,7 @@ def torch_training(task: Task, way: str) -> Callable[[], np.ndarray]:
     import torch
 
     torch.set_num_threads(1)
-    return peer_torch.Training(
-        task.cell,
-        way,
-        peer_cells.rows_of(task.start()),
-        task.data,
-        task.order(),
-        task.rate,
-    )
+    return peer_torch.Training(task.cell, way, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate)
 
 
 def published_evaluation(task: Task) -> Callable[[], np.ndarray]:
@@ -197,9 +154,7 @@ def torch_evaluation(task: Task, way: str) -> Callable[[], np.ndarray]:
     import torch
 
     torch.set_num_threads(1)
-    return peer_torch.Evaluation(
-        task.cell, way, peer_cells.rows_of(task.start()), task.data
-    )
+    return peer_torch.Evaluation(task.cell, way, peer_cells.rows_of(task.start()), task.data)
 
 
 class Floor:
@@ -210,9 +165,7 @@ class Floor:
 
         mean = float(task.data.lengths.mean())
         self.measure = (
-            floor.evaluation_floor_ns
-            if forward_only
-            else functools.partial(floor.floor_ns, symbols_per_word=mean)
+            floor.evaluation_floor_ns if forward_only else functools.partial(floor.floor_ns, symbols_per_word=mean)
         )
         self.cell = task.cell
 
@@ -238,21 +191,9 @@ def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
     if name == SHORT:
         return entries[:2]
     entries += [
-        (
-            "JAX, jit of vmap of grad of scan",
-            1,
-            task(100),
-            jax_training,
-            ("automatic",),
-        ),
+        ("JAX, jit of vmap of grad of scan", 1, task(100), jax_training, ("automatic",)),
         ("JAX, jit, gradient by hand", 1, task(400), jax_training, ("written",)),
-        (
-            "JAX, jit, gradient by hand",
-            1,
-            task(100, 4 * RUNS),
-            jax_training,
-            ("written",),
-        ),
+        ("JAX, jit, gradient by hand", 1, task(100, 4 * RUNS), jax_training, ("written",)),
         ("torch.func, vmap of grad", 1, task(20), torch_training, ("vmap",)),
     ]
     if name == EQUAL and not quick:
@@ -281,9 +222,7 @@ def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
 @functools.cache
 def expected_training(task: Task) -> tuple[np.ndarray, np.ndarray]:
     """The engine's trained parameters, (parameters, runs), and which runs are steady."""
-    single, double = (
-        engine_training(task, 2, dtype)() for dtype in ("float32", "float64")
-    )
+    single, double = (engine_training(task, 2, dtype)() for dtype in ("float32", "float64"))
     return single, (np.abs(single - double) < STEADY).all(axis=0)
 
 
@@ -303,77 +242,55 @@ def evaluation_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
     """Share of (run, word) whose first failure differs. Raises AssertionError where it is more than rounding can do."""
     share = float((found != evaluation.first_failure(task.start(), task.data)).mean())
     if share > 0.01:
-        raise AssertionError(
-            f"{share:.1%} of the first failures are not the engine's in {task}"
-        )
+        raise AssertionError(f"{share:.1%} of the first failures are not the engine's in {task}")
     return share, 1.0
 
 
 def compare(
-    entries: list[Entry],
-    rounds: int,
-    difference: Callable[[Task, np.ndarray], tuple[float, float]],
+    entries: list[Entry], rounds: int, difference: Callable[[Task, np.ndarray], tuple[float, float]]
 ) -> pd.DataFrame:
     """Time entries in turns. They are prepared at once, one on each core, and timed one by one."""
     mine = sorted(os.sched_getaffinity(0))
     contestants = [
-        Contestant(
-            {mine[i % len(mine)]} if cores == 1 else set(mine[:cores]),
-            make,
-            task,
-            *more,
-        )
+        Contestant({mine[i % len(mine)]} if cores == 1 else set(mine[:cores]), make, task, *more)
         for i, (_, cores, task, make, more) in enumerate(entries)
     ]
     try:
-        if failed := [
-            (*entry[:3:2], fault)
-            for entry, c in zip(entries, contestants, strict=True)
-            if (fault := c.ready.exception())
-        ]:
-            print("left out, for they failed:", *failed, sep="\n  ", flush=True)
-        pairs = [
-            (entry, c)
-            for entry, c in zip(entries, contestants, strict=True)
-            if not c.ready.exception()
-        ]
-        results = [
-            [contestant.turn() for _, contestant in pairs] for _ in range(rounds)
-        ]
+        ready, faults = [], []
+        for entry, contestant in zip(entries, contestants, strict=True):
+            fault = contestant.ready.exception()
+            faults.append((*entry[:3:2], fault)) if fault else ready.append((entry, contestant))
+        if faults:
+            print("left out, for they failed:", *faults, sep="\n  ", flush=True)
+        results = [[contestant.turn() for _, contestant in ready] for _ in range(rounds)]
     finally:
         for contestant in contestants:
             contestant.close()
-    rows = []
-    for ((what, cores, task, *_), contestant), found in zip(
-        pairs, zip(*results, strict=True), strict=True
-    ):
-        symbols = int(task.data.lengths.sum())
-        apart, share = (
-            (np.nan, np.nan) if what == FLOOR else difference(task, found[-1])
-        )
-        seconds = (
-            min(found) * symbols * task.runs / 1e9
-            if what == FLOOR
-            else contestant.seconds
-        )
-        row = {
-            "words": task.set,
-            "cell": task.cell,
-            "what": what,
-            "cores": cores,
-            "runs": task.runs,
-        }
-        row |= {"number of words": task.words, "symbols": symbols, "seconds": seconds}
-        row |= {
-            NS: 1e9 * seconds / symbols / task.runs,
-            RATIO: np.nan,
-            DIFFERENCE: apart,
-            "runs compared": share,
-        }
-        rows.append(row | {"compiled in, s": contestant.compiled_in})
-    table = pd.DataFrame(rows)
+    by_contestant = zip(ready, zip(*results, strict=True), strict=True)
+    table = pd.DataFrame([row(*entry, found, difference) for entry, found in by_contestant])
     table[RATIO] = table[NS][table.what == PUBLISHED].iloc[0] / table[NS]
     return table
+
+
+def row(
+    entry: Entry,
+    contestant: Contestant,
+    found: tuple[Any, ...],
+    difference: Callable[[Task, np.ndarray], tuple[float, float]],
+) -> dict[str, object]:
+    """A contestant's row; found: what each of its turns gave."""
+    what, cores, task, *_ = entry
+    symbols = int(task.data.lengths.sum())
+    if what == FLOOR:
+        (apart, share), seconds = (np.nan, np.nan), min(found) * symbols * task.runs / 1e9
+    else:
+        (apart, share), seconds = difference(task, found[-1]), contestant.seconds
+    return {
+        "words": task.set, "cell": task.cell, "what": what, "cores": cores, "runs": task.runs,
+        "number of words": task.words, "symbols": symbols, "seconds": seconds,
+        NS: 1e9 * seconds / symbols / task.runs, RATIO: np.nan, DIFFERENCE: apart, "runs compared": share,
+        "compiled in, s": contestant.compiled_in,
+    }  # fmt: skip
 
 
 def show(table: pd.DataFrame) -> None:
@@ -385,23 +302,12 @@ def show(table: pd.DataFrame) -> None:
         "runs compared": "{:.1%}",
         "compiled in, s": "{:.1f}",
     }
-    print(
-        table.to_string(
-            index=False,
-            formatters={name: form.format for name, form in formats.items()},
-        ),
-        flush=True,
-    )
+    print(table.to_string(index=False, formatters={name: form.format for name, form in formats.items()}), flush=True)
 
 
 def ns(table: pd.DataFrame, name: str, cell: str, what: str, cores: int = 1) -> float:
     """The time of a row; NaN where there is none."""
-    found = table[
-        (table.words == name)
-        & (table.cell == cell)
-        & (table.what == what)
-        & (table.cores == cores)
-    ][NS]
+    found = table[(table.words == name) & (table.cell == cell) & (table.what == what) & (table.cores == cores)][NS]
     return float(found.min())
 
 
@@ -415,54 +321,28 @@ def bars(trained: pd.DataFrame, evaluated: pd.DataFrame) -> pd.DataFrame:
             (evaluated, LONG, "evaluation"),
         ):
             ours = ns(table, name, cell, ENGINE)
-            peers = table[
-                (table.words == name)
-                & (table.cell == cell)
-                & ~table.what.isin([PUBLISHED, ENGINE, FLOOR])
-            ]
+            peers = table[(table.words == name) & (table.cell == cell) & ~table.what.isin([PUBLISHED, ENGINE, FLOOR])]
             reached = [
-                (
-                    "published loop / engine",
-                    ">= 8,000",
-                    ns(table, name, cell, PUBLISHED) / ours,
-                ),
+                ("published loop / engine", ">= 8,000", ns(table, name, cell, PUBLISHED) / ours),
                 ("best peer / engine", ">= 10", peers[NS].min() / ours),
                 ("engine / floor", "<= 2", ours / ns(table, name, cell, FLOOR)),
                 ("1 core / 2 cores", ">= 1.9", ours / ns(table, name, cell, ENGINE, 2)),
             ]
-            rows += [
-                (what, name, cell, *row) for row in reached if not np.isnan(row[2])
-            ]
-    return pd.DataFrame(
-        rows, columns=["what", "words", "cell", "ratio", "bar", "reached"]
-    )
+            rows += [(what, name, cell, *row) for row in reached if not np.isnan(row[2])]
+    return pd.DataFrame(rows, columns=["what", "words", "cell", "ratio", "bar", "reached"])
 
 
 def peak_memory() -> float:
     """Most memory that a process has while it trains many runs on the paper's words, every epoch kept: bytes."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--memory"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = subprocess.run([sys.executable, __file__, "--memory"], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def train_for_memory() -> None:
     splits = dyck.paper_splits()
     regimen = regimens.PAPER["lstm"].but(epochs=2)
-    training.train(
-        regimen,
-        splits["train"],
-        splits["validation"],
-        range(MEMORY_RUNS),
-        progress=False,
-    )
-    print(
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        * (1 if sys.platform == "darwin" else 1024)
-    )
+    training.train(regimen, splits["train"], splits["validation"], range(MEMORY_RUNS), progress=False)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 def main(quick: bool, record: bool) -> None:
@@ -470,55 +350,28 @@ def main(quick: bool, record: bool) -> None:
         sys.exit("two cores are needed, for the rows of the engine on two cores")
     rounds, chosen = (1, ("lstm",)) if quick else (3, cells.CELLS)
     parts = []
-    for name, cell in [(n, c) for n in (MIXED, EQUAL) for c in chosen] + [
-        (SHORT, "lstm")
-    ]:
-        parts.append(
-            compare(training_entries(cell, name, quick), rounds, training_difference)
-        )
+    for name, cell in [(n, c) for n in (MIXED, EQUAL) for c in chosen] + [(SHORT, "lstm")]:
+        parts.append(compare(training_entries(cell, name, quick), rounds, training_difference))
         show(parts[-1])
     trained = pd.concat(parts, ignore_index=True)
-    parts = [
-        compare(evaluation_entries(cell, quick), rounds, evaluation_difference)
-        for cell in chosen
-    ]
+    parts = [compare(evaluation_entries(cell, quick), rounds, evaluation_difference) for cell in chosen]
     evaluated = pd.concat(parts, ignore_index=True)
     show(evaluated)
-    print(
-        bars(trained, evaluated).to_string(
-            index=False, formatters={"reached": "{:,.1f}".format}
-        )
-    )
+    print(bars(trained, evaluated).to_string(index=False, formatters={"reached": "{:,.1f}".format}))
     short = trained[(trained.words == SHORT) & (trained.what == ENGINE)][RATIO].iloc[0]
     memory = peak_memory()
-    print(
-        f"LSTM, words of 10 symbols: {short:,.0f} times the published loop (bar {SHORT_BAR:,})"
-    )
+    print(f"LSTM, words of 10 symbols: {short:,.0f} times the published loop (bar {SHORT_BAR:,})")
     print(
         f"peak memory, {MEMORY_RUNS:,} runs on the paper's words: {memory / 1e6:,.0f} MB (bar {MEMORY_BAR / 1e6:,.0f})"
     )
     if record:
-        print(
-            measurements.record(
-                "peers", {"training": trained, "evaluation": evaluated}, "jax"
-            )
-        )
+        print(measurements.record("peers", {"training": trained, "evaluation": evaluated}, "jax"))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="a trial: the LSTM on few words"
-    )
-    parser.add_argument(
-        "--record", action="store_true", help="keep the tables in results/measured"
-    )
-    parser.add_argument(
-        "--memory",
-        action="store_true",
-        help="only train for the peak memory, in this process",
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a trial: the LSTM on few words")
+    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
+    parser.add_argument("--memory", action="store_true", help="only train for the peak memory, in this process")
     given = parser.parse_args()
     train_for_memory() if given.memory else main(given.quick, given.record)

@@ -28,19 +28,13 @@ MEASURED = ("seconds", "peak memory, MB", "memory before, MB")
 
 def peak_memory() -> float:
     """Most memory that this process ever had, MB."""
-    return (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        * (1 if sys.platform == "darwin" else 1024)
-        / 1e6
-    )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 # What a process of its own measures. Each prints the numbers of a row.
 
 
-def train(
-    cell: str, runs: int, words: int, length: int, cores: int
-) -> dict[str, float]:
+def train(cell: str, runs: int, words: int, length: int, cores: int) -> dict[str, float]:
     """One epoch; length 0 means the paper's words."""
     from counting import dyck, regimens, training
 
@@ -69,10 +63,7 @@ def read(cell: str, runs: int, length: int, cores: int) -> dict[str, float]:
     from counting import cells, dyck, evaluation
 
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
-    networks, word = (
-        cells.initialize(cell, range(runs)),
-        dyck.zigzag(length, length // 2),
-    )
+    networks, word = (cells.initialize(cell, range(runs)), dyck.zigzag(length, length // 2))
     evaluation.return_recall(networks[:1], dyck.zigzag(2, 1))
     evaluation.returns(word)
     before = peak_memory()
@@ -94,16 +85,11 @@ def begin() -> dict[str, float]:
     words = dyck.zigzag(4, 2)
     for cell in cells.CELLS:
         regimen = regimens.PAPER[cell].but(epochs=1)
-        networks = training.train(
-            regimen, words, words, range(1), progress=False
-        ).networks
+        networks = training.train(regimen, words, words, range(1), progress=False).networks
         evaluation.first_failure(networks, words)
         evaluation.trace(networks, words)
         certificate.certify(networks, 10)
-    return {
-        "imports, s": imported - first,
-        "kernels, s": time.perf_counter() - imported,
-    }
+    return {"imports, s": imported - first, "kernels, s": time.perf_counter() - imported}
 
 
 TASKS = {"train": train, "read": read, "begin": begin}
@@ -113,9 +99,7 @@ def apart(task: str, *arguments: object, cache: str | None = None) -> dict[str, 
     """What a task prints in a process of its own."""
     environment = os.environ | ({"XDG_CACHE_HOME": cache} if cache else {})
     call = [sys.executable, __file__, "--task", json.dumps([task, *arguments])]
-    done = subprocess.run(
-        call, check=False, capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run(call, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(f"{task}{arguments} failed:\n{done.stderr}")
     return json.loads(done.stdout)
@@ -125,33 +109,22 @@ def by_runs(runs: tuple[int, ...] = RUNS) -> pd.DataFrame:
     """Training of the LSTM on 500 of the paper's words."""
     cases = [(n, cores) for n in runs for cores in (1, 2)]
     return pd.DataFrame(
-        [
-            {"runs": n, "cores": cores} | apart("train", "lstm", n, 500, 0, cores)
-            for n, cores in cases
-        ]
+        [{"runs": n, "cores": cores} | apart("train", "lstm", n, 500, 0, cores) for n, cores in cases]
     )
 
 
 def by_trained_length(lengths: tuple[int, ...] = TRAINED_LENGTHS) -> pd.DataFrame:
     """Training of 128 runs of the LSTM on words of so many symbols, 20,000 symbols or more in all."""
     rows = [apart("train", "lstm", 128, max(2, 20_000 // n), n, 1) for n in lengths]
-    return pd.DataFrame(
-        [{"length": n, "cores": 1} | row for n, row in zip(lengths, rows, strict=True)]
-    )
+    return pd.DataFrame([{"length": n, "cores": 1} | row for n, row in zip(lengths, rows, strict=True)])
 
 
 def by_read_length(lengths: tuple[int, ...] = READ_LENGTHS) -> pd.DataFrame:
     """Evaluation of NETWORKS networks on one word."""
-    cases = [
-        (cell, n, cores)
-        for cell in ("lstm", "gru", "relu")
-        for n in lengths
-        for cores in (1, 2)
-    ]
+    cases = [(cell, n, cores) for cell in ("lstm", "gru", "relu") for n in lengths for cores in (1, 2)]
     return pd.DataFrame(
         [
-            {"cell": cell, "length": n, "cores": cores}
-            | apart("read", cell, NETWORKS, n, cores)
+            {"cell": cell, "length": n, "cores": cores} | apart("read", cell, NETWORKS, n, cores)
             for cell, n, cores in cases
         ]
     )
@@ -160,21 +133,14 @@ def by_read_length(lengths: tuple[int, ...] = READ_LENGTHS) -> pd.DataFrame:
 def starts() -> pd.DataFrame:
     """The first start, where no kernel is compiled, and two later ones."""
     with tempfile.TemporaryDirectory() as cache:
-        return pd.DataFrame(
-            [
-                {"start": n} | apart("begin", cache=cache)
-                for n in ("first", "second", "third")
-            ]
-        )
+        return pd.DataFrame([{"start": n} | apart("begin", cache=cache) for n in ("first", "second", "third")])
 
 
 def main(record: bool, quick: bool) -> None:
     apart("begin")
     tables = {
         "runs": by_runs(RUNS[:3] if quick else RUNS),
-        "training": by_trained_length(
-            TRAINED_LENGTHS[:2] if quick else TRAINED_LENGTHS
-        ),
+        "training": by_trained_length(TRAINED_LENGTHS[:2] if quick else TRAINED_LENGTHS),
         "evaluation": by_read_length(READ_LENGTHS[-2:] if quick else READ_LENGTHS),
         "start": starts(),
     }
@@ -194,12 +160,8 @@ def main(record: bool, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--record", action="store_true", help="keep the tables in results/measured"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
     parser.add_argument("--quick", action="store_true", help="a trial")
     parser.add_argument("--task", help=argparse.SUPPRESS)
     given = parser.parse_args()
