@@ -170,7 +170,9 @@ def exact(cell: str, step: float = 1.0) -> Networks:
     """A network that counts, by hand.
 
     "relu": h = step · depth, read out at half a step; exact as long as step · depth is. "lstm": every gate
-    saturated to exactly 1 in float32, c = depth; `step` must be 1. No GRU counts: ValueError.
+    saturated to exactly 1 in float32, c = depth; `step` must be 1. "gru": h = depth · 2⁻²³, exact to depth 2²¹ because
+    float32 rounds what the update gate leaks, in the order of PyTorch's sums; in float64 it leaks. `step` must be 1.
+    Raises ValueError for a step that the cell cannot take.
     """
     if cell == "relu" and 1e-30 <= step <= 1e30:
         return _stack(
@@ -194,12 +196,21 @@ def exact(cell: str, step: float = 1.0) -> Networks:
             output_weight=[[0.0], [20.0]],
             output_bias=[10.0, -7.6],
         )
+    if cell == "gru" and step == 1.0:
+        # sigmoid(16) == 1 − 2^-23 in float32, and n = tanh(±12) = ±1: h moves on the grid of 2^-23, read out at half of it.
+        return _stack(
+            cell,
+            weight_ih_l0=[[0.0, 0.0], [0.0, 0.0], [12.0, -12.0]],
+            weight_hh_l0=[[0.0]] * 3,
+            bias_ih_l0=[0.0, 16.0, 0.0],
+            bias_hh_l0=[0.0] * 3,
+            output_weight=[[0.0], [2.0**24]],
+            output_bias=[10.0, -1.0],
+        )
     gates(cell)
-    if cell == "lstm":
-        raise ValueError(f"the exact LSTM counts in steps of 1, not {step}: its increment i · g is at most 1")
     if cell == "relu":
         raise ValueError(f"step must be from 1e-30 to 1e30, so that float32 holds it and 1 / step; got {step}")
-    raise ValueError("no GRU counts: its state stays between −1 and 1, so it tells only finitely many depths apart")
+    raise ValueError(f"the exact {cell.upper()} counts in steps of its own; step must be 1, not {step}")
 
 
 def _stack(cell: str, output_weight: list, output_bias: list, **parameters: list) -> Networks:

@@ -265,13 +265,10 @@ class TestExactCounters:
         with pytest.raises(ValueError, match="step must be from 1e-30 to 1e30, .*; got "):
             cells.exact("relu", step)
 
-    def test_an_lstm_counts_in_steps_of_1(self):
-        with pytest.raises(ValueError, match="counts in steps of 1, not 2.0"):
-            cells.exact("lstm", 2.0)
-
-    def test_no_gru_counts(self):
-        with pytest.raises(ValueError, match="no GRU counts: its state stays between"):
-            cells.exact("gru")
+    @pytest.mark.parametrize("cell", ["lstm", "gru"])
+    def test_gated_cells_count_in_steps_of_their_own(self, cell):
+        with pytest.raises(ValueError, match=f"the exact {cell.upper()} counts in steps of its own; .* not 2.0"):
+            cells.exact(cell, 2.0)
 
 
 def test_the_cells():

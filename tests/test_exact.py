@@ -6,10 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
 from counting import anatomy, cells, dyck, evaluation
 from counting.anatomy import floats, functions, gru
 from counting.cells import Networks
+from counting.dyck import Words
 
 
 def counts(u: Fraction, A: Fraction, B: Fraction, cut: bool) -> bool:
@@ -147,6 +149,34 @@ class TestSaturated:
         last = np.float32(2**24)
         assert last - np.float32(1) == 2**24 - 1
         assert last + np.float32(1) == last
+
+
+class TestGRUByRounding:
+    """Every step up and every step down of a depth stands in one tower, so one word decides on all."""
+
+    peak = 2**21
+
+    def test_its_state_is_the_depth_on_a_grid(self) -> None:
+        tower = dyck.zigzag(2 * self.peak, self.peak)
+        assert (anatomy.state(cells.exact("gru"), tower)[0] == tower.depth[0] * np.float32(2**-23)).all()
+        assert evaluation.accuracy(cells.exact("gru"), tower).item() == 1
+
+    def test_pytorch_rounds_so_too(self) -> None:
+        peak = 5_000  # PyTorch takes 10 µs a symbol; the leak, unrounded, shows from 2,048 on
+        tower = dyck.zigzag(2 * peak, peak)
+        symbols = torch.eye(2)[torch.from_numpy(tower.tokens.astype(np.int64))]
+        with torch.no_grad():
+            states = cells.exact("gru").to_torch(0).rnn(symbols)[0][0, :, 0].numpy()
+        assert (states == tower.depth[0] * np.float32(2**-23)).all()
+
+    def test_without_rounding_it_leaks(self) -> None:
+        double = cells.exact("gru").astype("float64")
+        assert evaluation.accuracy(double, dyck.zigzag(4_000, 2_000)).item() == 1
+        assert evaluation.accuracy(double, dyck.zigzag(4_200, 2_100)).item() == 0
+        loops = dyck.zigzag(2**22, 1)  # depths 0 and 1; one deeper they are 1 and 2
+        inside = Words.from_strings(["(" + loops.strings()[0] + ")"])
+        failed = evaluation.first_failure(double, inside).item()
+        assert inside.depth[0, failed] == 1 and failed < inside.longest
 
 
 GRUS = cells.initialize("gru", range(50))
