@@ -74,9 +74,10 @@ def forward(cell, weights, slope, piece, t, state, tape):
 
 @inlined
 def _read_out(loss, weights, piece, share, t, state, tape, gradient, lane):
-    zero = like(0.0, share[lane])
+    own = share[lane]  # before the condition: LLVM vectorizes no loop that loads only sometimes
+    zero = like(0.0, own)
     deep = like(1.0, zero) if _has(piece, DEPTHS, _bit(t), lane) else zero
-    own = share[lane] if _inside(piece, t, lane) else zero
+    own = own if _inside(piece, t, lane) else zero
     readout.step(loss, weights, deep, own, state, tape, gradient, lane)
 
 
