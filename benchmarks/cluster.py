@@ -35,10 +35,9 @@ def processes(count: int) -> Executor:
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
-def train(regimen: Regimen, seeds: range, shard: int, executor: Executor | None, threads: int) -> None:
-    options = {"checkpoints": (), "threads": threads, "executor": executor, "shard": shard, "progress": False}
-    for _ in training.train_shards(regimen, SPLITS["train"], SPLITS["validation"], seeds, **options):
-        pass
+def train(regimen: Regimen, seeds: range, executor: Executor | None, threads: int | None = None) -> None:
+    options = {"checkpoints": (), "threads": threads, "executor": executor, "progress": False}
+    training.train(regimen, SPLITS["train"], SPLITS["validation"], seeds, **options)
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
@@ -57,10 +56,10 @@ def scaling() -> pd.DataFrame:
     for kind, count in [("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2)]:
         with contextlib.ExitStack() as stack:
             executor = stack.enter_context(processes(count)) if kind == "processes" else None
-            shard, seeds = training.SHARD * (1 if executor else count), range(training.SHARD * count)
+            seeds = range(training.SHARD * count)
 
-            def sweep(regimen=regimen, shard=shard, seeds=seeds, executor=executor, threads=1 if executor else count):
-                train(regimen, seeds, shard, executor, threads)
+            def sweep(regimen=regimen, seeds=seeds, executor=executor, threads=None if executor else count):
+                train(regimen, seeds, executor, threads)
 
             sweep()  # starts the workers, loads kernels
             whole = seconds(sweep, 3) * REGIMEN.epochs / EPOCHS
@@ -73,10 +72,10 @@ def shard() -> pd.DataFrame:
     regimen, seeds = REGIMEN.but(epochs=EPOCHS), range(training.SHARD)
     start = training.initial_networks(REGIMEN, seeds)
     train_words, validation = SPLITS["train"], SPLITS["validation"]
-    call = (training._train_shard, REGIMEN, train_words, validation, tuple(seeds), (), start, 1)
+    call = (training._train_group, REGIMEN, train_words, validation, tuple(seeds), start, ())
     runs = training.train(REGIMEN.but(epochs=1), train_words[:1], validation, seeds, checkpoints=(), progress=False)
     epochs = REGIMEN.epochs - 1  # more losses than those runs have: 3 measures, 8 bytes each
-    alone = seconds(lambda: train(regimen, seeds, len(seeds), None, 1), 3) * REGIMEN.epochs / EPOCHS
+    alone = seconds(lambda: train(regimen, seeds, None, 1), 3) * REGIMEN.epochs / EPOCHS
     return pd.DataFrame(
         [
             {

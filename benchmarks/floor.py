@@ -39,7 +39,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from counting import cells, dyck, measurements, regimens, training
-from counting.engine import adam, block, layout, read
+from counting.engine import adam, block, layout, read, readout
 from counting.engine.lanes import LANES, lane_loop
 from counting.engine.packed import pack_blocks
 
@@ -133,15 +133,17 @@ def counts(cell: str) -> tuple[dict[str, Counter[str]], int]:
     number = types.literal(block.CELLS.index(cell))
     real, step = types.float32, types.int64
     forward, lanes = operations(block.forward, number, _REALS, real, _BITS, step, _REALS, _REALS)
-    readout, _ = operations(block.read_out, _REALS, _BITS, _REALS, step, _REALS, _REALS, _REALS)
+    mse = types.literal(readout.MSE)
+    outputs, _ = operations(block.read_out, mse, _REALS, _BITS, _REALS, step, _REALS, _REALS, _REALS)
     back, _ = operations(block.back, number, _REALS, real, _BITS, step, _REALS, _REALS, _REALS)
-    reading, _ = operations(block.step, number, _REALS, real, _FLAGS, _REALS, _REALS)
-    deciding, _ = operations(read._right, _REALS, types.boolean, _REALS, _FLAGS)
-    update, _ = operations(adam._update, _REALS, _REALS, _REALS, _REALS, real, real)
+    reading, _ = operations(block.advance, number, _REALS, _REALS)
+    deciding, _ = operations(read._judge, _REALS, types.boolean, types.int32, _REALS, _FLAGS, _FLAGS)
+    powers, sizes = types.float64[::1], (step, step, step)
+    update, _ = operations(adam.step, _REALS, _REALS, _REALS, _REALS, powers, types.float64, *sizes)
     gates = block.GATES[block.CELLS.index(cell)]
     word = Counter({name: n * layout.parameter_rows(gates) for name, n in update.items()})
     word["add"] += 3 * gates
-    return {"learned": forward + readout + back, "read": reading + deciding, "word": word}, lanes
+    return {"learned": forward + outputs + back, "read": reading + deciding, "word": word}, lanes
 
 
 # AT&T syntax, as LLVM reads it: {s} a register that is only read, {d} one that is only written, {k} a mask.

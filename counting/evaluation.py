@@ -13,23 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counting import cells, devices, engine, workers
+from counting import cells, engine, workers
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
 from counting.engine.packed import pack_blocks
 
 
-def first_failure(nets: Networks, words: Words, device: str = "cpu") -> np.ndarray:
-    """First point of failure: int64 (runs, n), the 0-based first wrong step, or the word's length if there is none.
+def first_failure(nets: Networks, words: Words) -> np.ndarray:
+    """Find where each run first fails: int64 (runs, n), the 0-based first wrong step, or the word's length if none is.
 
-    device: "cpu", or "cuda" for a GPU; the answers are the same. Raises ValueError for a set of no words or an unknown
-    device, and `devices.NoGPU`.
+    Raises ValueError for a set of no words.
     """
-    _check_words(words)
-    devices.check(device)
-    if device == "cuda":
-        return devices.gpu().first_failure(nets.cell, nets.parameters, words.tokens, words.lengths)
     return _decide(nets, words, whole=False)[0]
 
 
@@ -48,7 +43,7 @@ def mean_loss(nets: Networks, words: Words) -> np.ndarray:
     _check_words(words)
     cell, losses = cells.CELLS.index(nets.cell), np.empty(len(nets))
     for block, runs in _blocks(nets):
-        losses[runs] = engine.read.losses(cell, block, words.tokens, words.lengths)[0][: runs.stop - runs.start]
+        losses[runs] = engine.train.losses(cell, block, words.tokens, words.lengths)[0][: runs.stop - runs.start]
     return losses
 
 

@@ -3,11 +3,64 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal, localcontext
 from types import MappingProxyType
 
 from counting import cells
 from counting.engine.readout import LOSSES
-from counting.schedule import Schedule, check, is_number, is_whole
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check(fine: bool, name: str, value: object, wanted: str) -> None:
+    if not fine:
+        raise ValueError(f"{name} must be {wanted}; got {value!r}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A number that changes from epoch to epoch: `start` up to epoch `first`, then on to `end` at epoch `last`.
+
+    Between the two it moves geometrically, or linearly where `end` is 0. Epochs count from 1.
+    """
+
+    start: float
+    end: float
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            _check(_is_number(value) and 0 <= value < float("inf"), f"a schedule's {name}", value, "finite, ≥ 0")
+        _check(self.start > 0 or self.end == 0, "a schedule's start", self.start, "positive, unless its end is 0 too")
+        epochs = (self.first, self.last)
+        fine = all(map(_is_whole, epochs)) and 1 <= self.first < self.last
+        _check(fine, "a schedule's first and last", epochs, "epochs, 1 ≤ first < last")
+
+    def at(self, epoch: int) -> float:
+        """The value in an epoch. Computed in decimal arithmetic: libm's pow differs between machines."""
+        if epoch <= self.first:
+            return self.start
+        if epoch >= self.last:
+            return self.end
+        with localcontext() as context:
+            context.prec = 30
+            start, end = Decimal(self.start), Decimal(self.end)
+            share = Decimal(epoch - self.first) / Decimal(self.last - self.first)
+            value = start * (end / start) ** share if self.end > 0 else start * (1 - share)
+        return float(value)
+
+
+def value_at(value: float | Schedule, epoch: int) -> float:
+    """A constant, or a schedule's value in an epoch."""
+    return value.at(epoch) if isinstance(value, Schedule) else value
 
 
 @dataclass(frozen=True)
@@ -49,31 +102,31 @@ class Regimen:
 
     def __post_init__(self) -> None:
         cells.gates(self.cell)
-        check(is_whole(self.epochs) and self.epochs >= 1, "epochs", self.epochs, "an integer ≥ 1")
-        check(self.dtype in ("float32", "float64"), "dtype", self.dtype, "'float32' or 'float64'")
-        check(self.loss in LOSSES, "loss", self.loss, "'mse' or 'bce'")
+        _check(_is_whole(self.epochs) and self.epochs >= 1, "epochs", self.epochs, "an integer ≥ 1")
+        _check(self.dtype in ("float32", "float64"), "dtype", self.dtype, "'float32' or 'float64'")
+        _check(self.loss in LOSSES, "loss", self.loss, "'mse' or 'bce'")
         for name in ("learning_rate", "gate_gain", "initial_scale"):
             value = getattr(self, name)
-            fine = isinstance(value, Schedule) and value.end > 0 or is_number(value) and 0 < value < float("inf")
-            check(fine and (name != "initial_scale" or is_number(value)), name, value, "finite and > 0")
+            fine = isinstance(value, Schedule) and value.end > 0 or _is_number(value) and 0 < value < float("inf")
+            _check(fine and (name != "initial_scale" or _is_number(value)), name, value, "finite and > 0")
         for name in ("forget_bias", "hidden_bias"):
             value = getattr(self, name)
-            check(is_number(value) and abs(value) < float("inf"), name, value, "finite")
-        check(self.forget_bias == 0 or self.cell == "lstm", "forget_bias", self.forget_bias, "0: only an LSTM forgets")
+            _check(_is_number(value) and abs(value) < float("inf"), name, value, "finite")
+        _check(self.forget_bias == 0 or self.cell == "lstm", "forget_bias", self.forget_bias, "0: only an LSTM forgets")
         for name, default in (("hidden_bias", 0.0), ("recurrent_weight", "default"), ("leak", 0.0)):
             value = getattr(self, name)
-            check(value == default or self.cell == "relu", name, value, f"{default!r}: it belongs to the ReLU")
+            _check(value == default or self.cell == "relu", name, value, f"{default!r}: it belongs to the ReLU")
         known = ("default", "identity", "positive")
-        check(self.recurrent_weight in known, "recurrent_weight", self.recurrent_weight, f"one of {known}")
+        _check(self.recurrent_weight in known, "recurrent_weight", self.recurrent_weight, f"one of {known}")
         leaks = self.leak.at(self.epochs) if isinstance(self.leak, Schedule) else self.leak
-        check(is_number(leaks) and leaks == 0, "leak", self.leak, "0, or a schedule that reaches 0 by the last epoch")
+        _check(_is_number(leaks) and leaks == 0, "leak", self.leak, "0, or a schedule that reaches 0 by the last epoch")
         clip = self.clip_norm
-        check(clip is None or is_number(clip) and 0 < clip < float("inf"), "clip_norm", clip, "None, or finite and > 0")
+        _check(clip is None or _is_number(clip) and 0 < clip < float("inf"), "clip_norm", clip, "None, or finite and > 0")
 
     def but(self, **changes: object) -> Regimen:
         """The same regimen with some fields changed."""
         unknown = set(changes) - {f.name for f in fields(self)}
-        check(not unknown, "field", sorted(unknown), f"one of {[f.name for f in fields(self)]}")
+        _check(not unknown, "field", sorted(unknown), f"one of {[f.name for f in fields(self)]}")
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, object]:

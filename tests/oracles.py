@@ -70,7 +70,7 @@ def engine_gradient(
         group,
         (np.zeros_like(group), np.zeros_like(group)),
         np.ones(2),
-        pack_words(words.tokens, words.depth, words.lengths),
+        pack_words(words),
         np.arange(len(nets), dtype=np.int32)[:, None],
         0.01,
         gain,

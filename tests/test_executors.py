@@ -98,19 +98,25 @@ def shard_or_killed(regimen, words, validation, seeds, *rest):
     """What a worker does whom the system kills at the second shard."""
     if seeds[0]:
         os.kill(os.getpid(), signal.SIGKILL)
-    return train_shard(regimen, words, validation, seeds, *rest)
+    return train_group(regimen, words, validation, seeds, *rest)
 
 
-train_shard = training._train_shard
+train_group = training._train_group
 
 
 def test_runs_that_were_finished_come_with_the_error(train, monkeypatch):
+    training_alone = train(REGIMEN, range(3))
     monkeypatch.setattr(training, "SHARD", 3)
-    monkeypatch.setattr(training, "_train_shard", shard_or_killed)
+    monkeypatch.setattr(training, "_train_group", shard_or_killed)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         with pytest.raises(workers.WorkersLost, match="with 1 of 3 shards finished") as lost:
             train(REGIMEN, range(7), executor=pool)
-    assert same(lost.value.finished, train(REGIMEN, range(3)))
+    assert same(lost.value.finished, training_alone)
+
+
+def test_threads_are_this_processs(train):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="leave threads out"):
+        train(REGIMEN, [0], executor=pool, threads=2)
 
 
 def test_a_dask_worker_killed_in_the_middle_changes_no_bit(train_words, validation_words, train):

@@ -12,7 +12,6 @@ from oracles import bits
 from tqdm.auto import tqdm
 
 from counting import regimens, training
-from counting.engine.group import Group
 from counting.regimens import Regimen
 
 
@@ -54,7 +53,7 @@ class TestInterruption:
 
     def interrupted(self, train, monkeypatch, epochs_of_runs: int, regimen: Regimen) -> training.Interrupted:
         monkeypatch.setattr(InterruptingBar, "epochs_of_runs", epochs_of_runs)
-        monkeypatch.setattr(Group, "capacity", staticmethod(lambda dtype, words: 50))
+        monkeypatch.setattr(training, "GROUP", 50)
         with pytest.raises(training.Interrupted) as caught:
             train(regimen, range(200), threads=1)
         return caught.value

@@ -12,7 +12,7 @@ from torch import nn
 
 from counting import cells, regimens
 from counting.regimens import Regimen
-from counting.schedule import Schedule, value_at
+from counting.regimens import Schedule, value_at
 
 INF, NAN = float("inf"), float("nan")
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from counting import cells, dyck, results, training
 from counting.regimens import PAPER
-from counting.schedule import Schedule
+from counting.regimens import Schedule
 
 RELU = PAPER["relu"].but(epochs=2)
 

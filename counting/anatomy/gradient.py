@@ -17,7 +17,7 @@ __all__ = ["adam", "mean_loss", "word_gradient_norms"]
 
 def word_gradient_norms(nets: Networks, words: Words) -> np.ndarray:
     """Euclidean norm of the gradient of each word's loss: float64 (runs, n)."""
-    packed = pack_words(words.tokens, words.depth, words.lengths)
+    packed = pack_words(words)
     group = pack_group(nets.parameters)
     each = [_gradient(nets.cell, group, packed, np.full(len(nets), word)) for word in range(len(words))]
     return np.sqrt((np.stack(each, axis=-1) ** 2).sum(axis=0))
@@ -41,7 +41,7 @@ def adam(
         raise ValueError(f"{len(nets)} networks need {len(nets)} seeds, one each; got {len(seeds)}")
     if not len(epochs) or not len(words):
         raise ValueError(f"training needs at least one epoch and one word; got {len(epochs)} and {len(words)}")
-    packed = pack_words(words.tokens, words.depth, words.lengths)
+    packed = pack_words(words)
     orders = [[word_order(seed, epoch, len(words)) for epoch in epochs] for seed in seeds]
     order = np.stack([np.concatenate(own) for own in orders])
     group = _descend(nets.cell, pack_group(nets.parameters), packed, order, epsilon, learning_rate)

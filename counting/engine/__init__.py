@@ -4,9 +4,8 @@
     activations  sigmoid and tanh without libm                lstm · gru · relu   a step forward, a step back
     readout      outputs, loss and its gradient               adam        the optimizer
     shuffle      the order of a run's words                   block       a step of a whole block of runs
-    train        an epoch                                     read        evaluation, traces
-    packed       from people's arrays to the kernels' and back    group   runs in training
-    single · cuda   the same steps for one run alone, and for each thread of a GPU
+    train        an epoch, the losses, runs in training       read        evaluation, traces
+    packed       from people's arrays to the kernels' and back
 
 The same bits everywhere: no fast-math, no sum across lanes, nothing from libm but the exactly rounded square root.
 """

@@ -1,58 +1,50 @@
-"""One step of Adam (Kingma and Ba 2015), as in `torch.optim.Adam` with its default betas and epsilon."""
+"""One step of Adam (Kingma and Ba 2015), as in `torch.optim.Adam` with its default betas and epsilon.
+
+Arrays are flat: rows that stand `stride` apart, of which the first `runs` numbers are runs.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from counting.engine.lanes import lane_loop, like
-from counting.engine.layout import OPEN, READOUT_ROWS, bias_hh, bias_ih, weight_hh, weight_ih
+from counting.engine.lanes import inlined, lane_loop, like
+from counting.engine.layout import OPEN, READOUT_ROWS, bias_hh, bias_ih, parameter_rows, place, weight_hh, weight_ih
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
-@lane_loop
-def _add_squares(gradient, first, rows, norm):
-    runs = len(norm)
-    for row in range(first * runs, (first + rows) * runs, runs):
+@inlined
+def _add_squares(gradient, first, rows, norm, stride, runs):
+    for row in range(first, first + rows):
         for run in range(runs):
-            norm[run] += gradient[row + run] * gradient[row + run]
+            g = gradient[place(row, stride, run)]
+            norm[run] += g * g
 
 
 @lane_loop
-def clip_norm(gradient, gates, largest, norm):
+def clip_norm(gradient, gates, largest, norm, stride, runs):
     """Scale each run's gradient so that its Euclidean norm is at most `largest`, as `clip_grad_norm_` does.
 
-    gradient: flat (parameter_rows · runs,); norm: (runs,), overwritten. The squares are added in the order of
-    PyTorch's parameters, the read-out's first: another order would be another rounding.
+    norm: (runs,), overwritten. The squares are added in the order of PyTorch's parameters, the read-out's first:
+    another order would be another rounding.
     """
-    runs = len(norm)
-    norm[:] = like(0.0, norm[0])
-    _add_squares(gradient, 0, READOUT_ROWS, norm)
-    _add_squares(gradient, weight_ih(gates, 0, OPEN), 2 * gates, norm)
-    _add_squares(gradient, weight_hh(gates, 0), gates, norm)
-    _add_squares(gradient, bias_ih(gates, 0), gates, norm)
-    _add_squares(gradient, bias_hh(gates, 0), gates, norm)
     for run in range(runs):
-        factor = like(largest, norm[0]) / (np.sqrt(norm[run]) + like(1e-6, norm[0]))
+        norm[run] = like(0.0, norm[0])
+    _add_squares(gradient, 0, READOUT_ROWS, norm, stride, runs)
+    _add_squares(gradient, weight_ih(gates, 0, OPEN), 2 * gates, norm, stride, runs)
+    _add_squares(gradient, weight_hh(gates, 0), gates, norm, stride, runs)
+    _add_squares(gradient, bias_ih(gates, 0), gates, norm, stride, runs)
+    _add_squares(gradient, bias_hh(gates, 0), gates, norm, stride, runs)
+    for run in range(runs):
+        factor = like(largest, norm[0]) / (math.sqrt(norm[run]) + like(1e-6, norm[0]))
         norm[run] = factor if factor < like(1.0, factor) else like(1.0, factor)
-    for row in range(0, len(gradient), runs):
+    for row in range(parameter_rows(gates)):
         for run in range(runs):
-            gradient[row + run] *= norm[run]
+            gradient[place(row, stride, run)] *= norm[run]
 
 
 @lane_loop
-def _update(parameters, gradient, moments1, moments2, rate, correction):
-    for i in range(len(parameters)):
-        g = gradient[i]
-        m = moments1[i] + (g - moments1[i]) * like(1.0 - BETA1, g)
-        v = moments2[i] * like(BETA2, g) + g * g * like(1.0 - BETA2, g)
-        moments1[i] = m
-        moments2[i] = v
-        parameters[i] -= rate * m / (np.sqrt(v) / correction + like(EPSILON, g))
-
-
-@lane_loop
-def step(parameters, gradient, moments1, moments2, powers, learning_rate):
+def step(parameters, gradient, moments1, moments2, powers, learning_rate, rows, stride, runs):
     """Update every run, in place. `powers` holds β1^t and β2^t in float64 and is moved on by one step.
 
     The powers are products, not calls of pow, whose last bit depends on the platform's libm.
@@ -60,5 +52,13 @@ def step(parameters, gradient, moments1, moments2, powers, learning_rate):
     powers[0] *= BETA1
     powers[1] *= BETA2
     rate = like(learning_rate / (1.0 - powers[0]), parameters[0])
-    correction = like(np.sqrt(1.0 - powers[1]), parameters[0])
-    _update(parameters, gradient, moments1, moments2, rate, correction)
+    correction = like(math.sqrt(1.0 - powers[1]), parameters[0])
+    for row in range(rows):
+        for run in range(runs):
+            i = place(row, stride, run)
+            g = gradient[i]
+            m = moments1[i] + (g - moments1[i]) * like(1.0 - BETA1, g)
+            v = moments2[i] * like(BETA2, g) + g * g * like(1.0 - BETA2, g)
+            moments1[i] = m
+            moments2[i] = v
+            parameters[i] -= rate * m / (math.sqrt(v) / correction + like(EPSILON, g))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from counting.engine import gru, lstm, readout, relu
-from counting.engine.lanes import LANES, at, inlined, lane_loop, like
-from counting.engine.layout import CELL_ROWS, CLOSE, OPEN, PADDING
+from counting.engine.lanes import LANES, at, inlined, lane_loop, like, rows_of_lanes
+from counting.engine.layout import CELL_ROWS, CLOSE, OPEN, PADDING, load_weights, weight_ih, weight_rows
 from counting.engine.readout import MSE, cross_entropy, squared_error
 
 LSTM, GRU, RELU = 0, 1, 2
 CELLS = ("lstm", "gru", "relu")
+STEPS = (lstm, gru, relu)
 GATES = (lstm.GATES, gru.GATES, relu.GATES)
 TAPE_ROWS = CELL_ROWS + 7
 """Rows of a step's tape: enough for the LSTM, which keeps most."""
@@ -19,6 +20,40 @@ LENGTH, BRACKETS, DEPTHS = 0, 1, 2
 PIECE_ROWS = 3
 """Rows of 32 symbols of the words that the lanes of a block read in training, uint32: the whole word's length; which
 of the symbols are `)`; after which of them the depth is positive. The first is the lowest bit."""
+
+
+@lane_loop
+def load(cell, parameters, gain):
+    """The weights that the steps read, from a block of parameters."""
+    weights = rows_of_lanes(weight_rows(GATES[cell]), parameters.dtype)
+    load_weights(weights, parameters, GATES[cell], like(gain, parameters[0]), LANES, LANES)
+    return weights
+
+
+@lane_loop
+def load_by_symbol(cell, parameters, gain):
+    """The weights for `advance`, first those on `(`, then those on `)`."""
+    size, gates = weight_rows(GATES[cell]) * LANES, GATES[cell]
+    both = rows_of_lanes(2 * weight_rows(gates), parameters.dtype)
+    both[:size] = both[size:] = load(cell, parameters, gain)
+    for gate in range(gates):
+        opening, closing = size + at(weight_ih(gates, gate, OPEN), 0), size + at(weight_ih(gates, gate, CLOSE), 0)
+        both[opening : opening + LANES] = both[closing : closing + LANES]
+    return both.reshape(2, size)
+
+
+@lane_loop
+def advance(cell, weights, state):
+    """Every lane reads the same symbol, the one that `weights` are for; nothing is recorded, and there is no leak."""
+    if cell == LSTM:
+        for lane in range(LANES):
+            lstm.advance(weights, like(0.0, weights[0]), OPEN, state, lane)
+    elif cell == GRU:
+        for lane in range(LANES):
+            gru.advance(weights, like(0.0, weights[0]), OPEN, state, lane)
+    else:
+        for lane in range(LANES):
+            relu.advance(weights, like(0.0, weights[0]), OPEN, state, lane)
 
 
 @lane_loop

@@ -27,14 +27,21 @@ _R, _Z, _N, _RECALLED, _H_BEFORE = range(CELL_ROWS, CELL_ROWS + 5)
 
 
 @inlined
-def step(weights, slope, symbol, state, tape, lane):
-    """Advance `state` by one symbol and record the step on `tape`."""
+def advance(weights, slope, symbol, state, lane):
+    """Advance `state` by one symbol; returns what the step back needs to know, in the order of the tape's rows."""
     h = state[at(H, lane)]
     r = sigmoid(preactivation(weights, GATES, RESET, symbol, h, lane))
     z = sigmoid(preactivation(weights, GATES, UPDATE, symbol, h, lane))
     recalled = from_state(weights, GATES, CANDIDATE, h, lane)
     n = tanh(from_input(weights, GATES, CANDIDATE, symbol, lane) + r * recalled)
     state[at(H, lane)] = (h - n) * z + n
+    return r, z, n, recalled, h
+
+
+@inlined
+def step(weights, slope, symbol, state, tape, lane):
+    """Advance `state` by one symbol and record the step on `tape`."""
+    r, z, n, recalled, h = advance(weights, slope, symbol, state, lane)
     tape[at(_R, lane)] = r
     tape[at(_Z, lane)] = z
     tape[at(_N, lane)] = n

@@ -8,13 +8,18 @@ numbers cannot depend on which runs share its block, on the width of the machine
 from __future__ import annotations
 
 import functools
+import platform
+from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
+
+_config: Any = numba.config  # whose names Numba sets while it is imported
 
 LANES = 64
 """Runs in a block: 4 AVX-512 vectors, enough independent work to hide the latency of one step."""
@@ -24,6 +29,11 @@ LANES = 64
 # would check for overlap. Both concern speed alone: no option here lets LLVM change a result.
 for _option in ("--force-vector-interleave=4", "--runtime-memory-check-threshold=64"):
     llvm.set_option("counting", _option)
+
+# LLVM by itself uses half of Intel's 512-bit registers. Numba takes another choice for the whole process, and only what
+# the user has not chosen (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES) is changed.
+if platform.machine() in ("x86_64", "AMD64") and not (_config.CPU_NAME or _config.CPU_FEATURES):
+    _config.CPU_FEATURES = f"{get_host_cpu_features()},-prefer-256-bit"
 
 # `error_model="numpy"`: a division by zero gives inf, as IEEE says, instead of a branch that stops vectorization.
 # No fast-math anywhere: reassociation and fused multiply-add would make the bits depend on the machine.

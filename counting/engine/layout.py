@@ -12,7 +12,9 @@ weight_ih + bias_ih, stands in weight_ih's place: the input is one-hot, so this 
 
 from __future__ import annotations
 
-from counting.engine.lanes import LANES, at, inlined, lane_loop, like
+import numpy as np
+
+from counting.engine.lanes import at, inlined, lane_loop, like
 
 OPEN, CLOSE, PADDING = 0, 1, 2
 """What a lane can read: a symbol, or nothing, beyond the end of its word."""
@@ -28,31 +30,37 @@ READOUT_ROWS = 4
 
 @inlined
 def output_weight(output: int) -> int:
+    """Row of the read-out's weight for an output."""
     return output
 
 
 @inlined
 def output_bias(output: int) -> int:
+    """Row of the read-out's bias for an output."""
     return 2 + output
 
 
 @inlined
 def weight_hh(gates: int, gate: int) -> int:
+    """Row of a gate's recurrent weight."""
     return READOUT_ROWS + gate
 
 
 @inlined
 def bias_hh(gates: int, gate: int) -> int:
+    """Row of a gate's second bias."""
     return READOUT_ROWS + gates + gate
 
 
 @inlined
 def weight_ih(gates: int, gate: int, symbol: int) -> int:
+    """Row of a gate's weight for a symbol."""
     return READOUT_ROWS + 2 * gates + 2 * gate + symbol
 
 
 @inlined
 def bias_ih(gates: int, gate: int) -> int:
+    """Row of a gate's first bias."""
     return READOUT_ROWS + 4 * gates + gate
 
 
@@ -64,6 +72,7 @@ def weight_rows(gates: int) -> int:
 
 @inlined
 def parameter_rows(gates: int) -> int:
+    """Rows of the parameters."""
     return READOUT_ROWS + 5 * gates
 
 
@@ -83,7 +92,7 @@ def from_state(weights, gates: int, gate: int, h, lane: int):
 
 @inlined
 def preactivation(weights, gates: int, gate: int, symbol, h, lane: int):
-    """What a gate sees, associated as in PyTorch: (weight_ih x + bias_ih) + (weight_hh h + bias_hh)."""
+    """Give what a gate sees, associated as in PyTorch: (weight_ih x + bias_ih) + (weight_hh h + bias_hh)."""
     return from_input(weights, gates, gate, symbol, lane) + from_state(weights, gates, gate, h, lane)
 
 
@@ -110,32 +119,41 @@ def back_through_gate(weights, gradient, gates: int, gate: int, symbol, h, dz, l
     return back_to_state(weights, gradient, gates, gate, h, dz, lane)
 
 
-@lane_loop
-def load_weights(weights, parameters, gates: int, gain, width: int) -> None:
-    """What the steps read: the read-out as it is, gate parameters times `gain`, weight_ih and bias_ih summed.
+@inlined
+def place(row: int, stride: int, run: int) -> int:
+    """Index of a run in a row, for rows that stand `stride` apart.
 
-    weights: (weight_rows · width,); parameters: (parameter_rows · width,), for `width` runs.
+    Unsigned: of an index that might be negative Numba would make a branch, and LLVM no SIMD.
     """
-    for i in range(READOUT_ROWS * width):
-        weights[i] = parameters[i]
-    for i in range(READOUT_ROWS * width, weight_ih(gates, 0, OPEN) * width):
-        weights[i] = gain * parameters[i]
-    for gate in range(gates):
-        bias = bias_ih(gates, gate) * width
-        for symbol in range(2):
-            row = weight_ih(gates, gate, symbol) * width
-            for run in range(width):
-                weights[row + run] = gain * parameters[row + run] + gain * parameters[bias + run]
+    return np.uint64(row * stride) + np.uint64(run)
 
 
 @lane_loop
-def finish_gradient(gradient, gates: int, gain, width: int) -> None:
-    """From dL/dweights to dL/dparameters: bias_ih, which every input shares, has the sum over both symbols."""
+def load_weights(weights, parameters, gates: int, gain, stride: int, runs: int) -> None:
+    """Fill what the steps read: the read-out as it is, gate parameters times `gain`, weight_ih and bias_ih summed.
+
+    weights, parameters: rows that stand `stride` apart, of which the first `runs` numbers are taken.
+    """
+    for row in range(weight_ih(gates, 0, OPEN)):
+        for run in range(runs):
+            i = place(row, stride, run)
+            weights[i] = parameters[i] if row < READOUT_ROWS else gain * parameters[i]
     for gate in range(gates):
-        opening, closing = weight_ih(gates, gate, OPEN) * width, weight_ih(gates, gate, CLOSE) * width
-        bias = bias_ih(gates, gate) * width
-        for run in range(width):
-            gradient[bias + run] = gradient[opening + run] + gradient[closing + run]
+        for symbol in range(2):
+            for run in range(runs):
+                i, bias = place(weight_ih(gates, gate, symbol), stride, run), place(bias_ih(gates, gate), stride, run)
+                weights[i] = gain * parameters[i] + gain * parameters[bias]
+
+
+@lane_loop
+def finish_gradient(gradient, gates: int, gain, stride: int, runs: int) -> None:
+    """Go from dL/dweights to dL/dparameters: bias_ih, which every input shares, has the sum over both symbols."""
+    for gate in range(gates):
+        for run in range(runs):
+            opening = gradient[place(weight_ih(gates, gate, OPEN), stride, run)]
+            closing = gradient[place(weight_ih(gates, gate, CLOSE), stride, run)]
+            gradient[place(bias_ih(gates, gate), stride, run)] = opening + closing
     if gain != like(1.0, gain):
-        for i in range(READOUT_ROWS * width, parameter_rows(gates) * width):
-            gradient[i] *= gain
+        for row in range(READOUT_ROWS, parameter_rows(gates)):
+            for run in range(runs):
+                gradient[place(row, stride, run)] *= gain

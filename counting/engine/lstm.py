@@ -17,8 +17,8 @@ _I, _F, _G, _O, _TANH_C, _C_BEFORE, _H_BEFORE = range(CELL_ROWS, CELL_ROWS + 7)
 
 
 @inlined
-def step(weights, slope, symbol, state, tape, lane):
-    """Advance `state` by one symbol and record the step on `tape`."""
+def advance(weights, slope, symbol, state, lane):
+    """Advance `state` by one symbol; returns what the step back needs to know, in the order of the tape's rows."""
     h = state[at(H, lane)]
     c = state[at(C, lane)]
     i = sigmoid(preactivation(weights, GATES, INPUT, symbol, h, lane))
@@ -29,6 +29,13 @@ def step(weights, slope, symbol, state, tape, lane):
     tanh_c = tanh(c_after)
     state[at(C, lane)] = c_after
     state[at(H, lane)] = o * tanh_c
+    return i, f, g, o, tanh_c, c, h
+
+
+@inlined
+def step(weights, slope, symbol, state, tape, lane):
+    """Advance `state` by one symbol and record the step on `tape`."""
+    i, f, g, o, tanh_c, c, h = advance(weights, slope, symbol, state, lane)
     tape[at(_I, lane)] = i
     tape[at(_F, lane)] = f
     tape[at(_G, lane)] = g

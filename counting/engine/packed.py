@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from counting.engine.lanes import LANES
+from counting.engine.layout import parameter_rows
 
 PARAMETERS = ("output.weight", "output.bias", "weight_hh_l0", "bias_hh_l0", "weight_ih_l0", "bias_ih_l0")
 """A network's parameters in the order of a block's rows (`counting.engine.layout`)."""
@@ -32,6 +33,22 @@ def check_indices(name: str, indices: np.ndarray, below: int) -> None:
         raise ValueError(f"{name} must be from 0 and below {below}; got {indices.min()} to {indices.max()}")
 
 
+class Readable(Protocol):
+    """Words as people have them: `dyck.Words`."""
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """int8 (n, longest): 1 is `)`."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int32 (n,)"""
+
+    @property
+    def depth(self) -> np.ndarray:
+        """int32 (n, longest): open brackets after each symbol."""
+
+
 class PackedWords(NamedTuple):
     """Words for training: 32 symbols to an integer, the first in the lowest bit."""
 
@@ -41,6 +58,19 @@ class PackedWords(NamedTuple):
     """uint32 (n, chunks): 1 where the depth after the symbol is positive."""
     lengths: np.ndarray
     """int32 (n,)"""
+
+
+def check_block(block: np.ndarray, gates: int) -> None:
+    """Raise ValueError unless an array is a block of parameters of a cell with so many gates."""
+    size = parameter_rows.py_func(gates) * LANES
+    check_array("a block of parameters", block, (size,), np.float32, np.float64)
+
+
+def check_tokens(tokens: np.ndarray, lengths: np.ndarray) -> None:
+    """Raise ValueError for words whose arrays do not fit each other."""
+    check_array("tokens", tokens, (len(lengths), None), np.int8)
+    check_array("lengths", lengths, (len(tokens),), np.int32)
+    check_indices("lengths of words", lengths, tokens.shape[1] + 1)
 
 
 def check_words(words: PackedWords) -> None:
@@ -61,9 +91,9 @@ def _pack_bits(flags: np.ndarray) -> np.ndarray:
     return np.bitwise_or.reduce(padded << np.arange(32, dtype=np.uint32), axis=2)
 
 
-def pack_words(tokens: np.ndarray, depth: np.ndarray, lengths: np.ndarray) -> PackedWords:
-    """Words as `PackedWords`. tokens: int8 (n, longest), 1 for `)`; depth: after each symbol; lengths: (n,)."""
-    return PackedWords(_pack_bits(tokens == 1), _pack_bits(depth > 0), lengths.astype(np.int32))
+def pack_words(words: Readable) -> PackedWords:
+    """Pack words for training."""
+    return PackedWords(_pack_bits(words.tokens == 1), _pack_bits(words.depth > 0), words.lengths.astype(np.int32))
 
 
 def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:

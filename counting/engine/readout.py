@@ -23,6 +23,16 @@ def logit(weights, output, state, lane):
 
 
 @inlined
+def right(weights, deep, state, lane):
+    """Tell whether both outputs are right: `(` allowed, and `)` exactly where the depth is positive."""
+    opening = logit(weights, 0, state, lane)
+    closing = logit(weights, 1, state, lane)
+    zero = like(0.0, opening)
+    # Not (closing ≥ 0) == deep: a NaN is wrong at any depth.
+    return (opening >= zero) & (closing >= zero if deep else closing < zero)
+
+
+@inlined
 def squared_error(z, target, share):
     """One output's part of the loss, and the derivative of that by z. share: the step's share of the word's loss."""
     y = sigmoid(z)
@@ -35,6 +45,10 @@ def cross_entropy(z, target, share):
     """As `squared_error`, of the cross-entropy: softplus(z) for target 0, softplus(−z) for target 1."""
     half = like(0.5, z) * share
     return half * softplus(-z if target > like(0.5, z) else z), half * (sigmoid(z) - target)
+
+
+FUNCTIONS = (squared_error, cross_entropy)
+"""The losses by number."""
 
 
 @inlined

@@ -24,8 +24,8 @@ def _leak(slope, x):
 
 
 @inlined
-def step(weights, slope, symbol, state, tape, lane):
-    """Advance `state` by one symbol and record the step on `tape`."""
+def advance(weights, slope, symbol, state, lane):
+    """Advance `state` by one symbol; returns what the step back needs to know, in the order of the tape's rows."""
     h = state[at(H, lane)]
     z = preactivation(weights, GATES, 0, symbol, h, lane)
     # NaN passes, as in torch.relu: a comparison with NaN is false.
@@ -33,6 +33,13 @@ def step(weights, slope, symbol, state, tape, lane):
     # This state is unbounded. Beyond the end of its word a lane stands still, else it might run off to infinity there,
     # and 0 · inf would spoil a gradient that the word itself left finite.
     state[at(H, lane)] = h if symbol == PADDING else rectified
+    return z, h
+
+
+@inlined
+def step(weights, slope, symbol, state, tape, lane):
+    """Advance `state` by one symbol and record the step on `tape`."""
+    z, h = advance(weights, slope, symbol, state, lane)
     tape[at(_Z, lane)] = z
     tape[at(_H_BEFORE, lane)] = h
 

@@ -7,14 +7,42 @@ so is every gradient, and it waits for the longest. Which runs share a block cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from counting.engine import adam
-from counting.engine.block import BRACKETS, DEPTHS, GATES, LENGTH, PIECE_ROWS, TAPE_ROWS, back, forward, read_out
+from counting.engine import adam, readout
+from counting.engine.block import (
+    BRACKETS,
+    CELLS,
+    DEPTHS,
+    GATES,
+    LENGTH,
+    PIECE_ROWS,
+    TAPE_ROWS,
+    advance,
+    back,
+    forward,
+    load_by_symbol,
+    read_out,
+)
 from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like, rows_of_lanes
 from counting.engine.layout import LOSS, finish_gradient, load_weights, parameter_rows, weight_rows
-from counting.engine.readout import LOSSES
-from counting.engine.packed import PackedWords, check_array, check_indices, check_words
+from counting.engine.packed import (
+    PackedWords,
+    Readable,
+    blocks_of,
+    check_array,
+    check_block,
+    check_indices,
+    check_tokens,
+    check_words,
+    pack_group,
+    pack_words,
+    unpack_group,
+)
+from counting.engine.readout import LOSSES, MSE, cross_entropy, squared_error
+from counting.engine.shuffle import shuffle
 
 
 @lane_loop
@@ -147,7 +175,7 @@ def _train_epoch(cell, loss, parameters, moments1, moments2, powers, words, orde
     own = rows_of_lanes(words.brackets.shape[1] * PIECE_ROWS, np.uint32)
 
     for k in range(order.shape[1]):
-        load_weights(all_weights, flat, gates, gain, width)
+        load_weights(all_weights, flat, gates, gain, width, width)
         _by_length(words.lengths, order, k, starts, runs)
         for first in range(0, width, LANES):
             _take(weights, weight_rows(gates), all_weights, width, runs, first)
@@ -155,10 +183,109 @@ def _train_epoch(cell, loss, parameters, moments1, moments2, powers, words, orde
             _read_and_learn(cell, loss, weights, slope, own, share, last, state, adjoint, tape, gradient)
             _put(gradient, weight_rows(gates), all_gradients, width, runs, first)
             _put(state[at(LOSS, 0) :], 1, all_losses, width, runs, first)
-        finish_gradient(all_gradients, gates, gain, width)
+        finish_gradient(all_gradients, gates, gain, width, width)
         if clip > 0.0:
-            adam.clip_norm(all_gradients, gates, clip, norms)
-        adam.step(flat, all_gradients, flat1, flat2, powers, learning_rate)
+            adam.clip_norm(all_gradients, gates, clip, norms, width, width)
+        adam.step(flat, all_gradients, flat1, flat2, powers, learning_rate, rows, width, width)
         for run in range(width):
             total[run] += all_losses[run]
     return total / order.shape[1], all_gradients.reshape(rows, width)
+
+
+def losses(
+    cell: int, parameters: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, gain: float = 1.0, loss: str = "mse"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean loss over the words, and the loss of the last word alone: two float64 (LANES,).
+
+    parameters: a block, see `packed`. tokens: int8 (n, longest), 1 for `)`; lengths: int32 (n,).
+    loss: one of `LOSSES`. Raises ValueError for arrays that do not fit each other.
+    """
+    check_block(parameters, GATES[cell])
+    check_tokens(tokens, lengths)
+    return _losses(cell, LOSSES.index(loss), parameters, tokens, lengths, gain)
+
+
+@lane_loop
+def _add_loss(loss, weights, deep, share, state):
+    if loss == MSE:
+        for lane in range(LANES):
+            readout.add_loss(squared_error, weights, deep, share, state, lane)
+    else:
+        for lane in range(LANES):
+            readout.add_loss(cross_entropy, weights, deep, share, state, lane)
+
+
+@kernel()
+def _losses(cell, loss, parameters, tokens, lengths, gain):
+    weights = load_by_symbol(cell, parameters, gain)
+    state = rows_of_lanes(3, parameters.dtype)
+    total = np.zeros(LANES)
+    for word in range(len(lengths)):
+        state[:] = 0
+        depth = 0
+        share = like(1.0, state[0]) / like(lengths[word], state[0])
+        for t in range(lengths[word]):
+            symbol = tokens[word, t]
+            depth += 1 - 2 * symbol
+            advance(cell, weights[symbol], state)
+            _add_loss(loss, weights[0], like(1 if depth > 0 else 0, state[0]), share, state)
+        for lane in range(LANES):
+            total[lane] += state[at(LOSS, lane)]
+    return total / len(lengths), state[at(LOSS, 0) : at(LOSS, 0) + LANES].astype(np.float64)
+
+
+def word_orders(seeds: Sequence[int], epoch: int, words: int) -> np.ndarray:
+    """Return the order in which the run of each seed reads its words in an epoch: int32 (seeds, words)."""
+    orders = np.empty((len(seeds), words), np.int32)
+    _shuffle_all(np.array(seeds, np.uint64), np.uint64(epoch), orders)
+    return orders
+
+
+@kernel()
+def _shuffle_all(seeds, epoch, orders):
+    for run in range(len(seeds)):
+        shuffle(seeds[run], epoch, orders[run])
+
+
+class Group:
+    """Some runs of a cell in training on one thread: their parameters, their moments and what they read.
+
+    parameters: name -> (runs, ...), where they start. seeds: one a run. words, validation: read in each epoch to learn
+    from, and to know the losses on.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        loss: str,
+        parameters: dict[str, np.ndarray],
+        seeds: Sequence[int],
+        words: Readable,
+        validation: Readable,
+    ) -> None:
+        self._cell, self._loss, self._seeds = CELLS.index(cell), loss, seeds
+        self._words, self._validation = pack_words(words), validation
+        self._parameters = pack_group(parameters)
+        self._moments = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
+        self._powers = np.ones(2)
+
+    def epoch(self, number: int, learning_rate: float, gain: float, slope: float, clip: float) -> np.ndarray:
+        """Read all words once, in the order of epoch `number`, and learn; return mean losses, float64 (runs,).
+
+        gain, slope: gate temperature and leak. clip: largest gradient norm, 0 for none.
+        """
+        order = word_orders(self._seeds, number, len(self._words.lengths))
+        return train_epoch(
+            self._cell, self._parameters, self._moments, self._powers, self._words, order,
+            learning_rate, gain, slope, clip, self._loss,
+        )[0]  # fmt: skip
+
+    def losses(self, gain: float) -> np.ndarray:
+        """Return the mean loss over the validation words, and that of the last word alone: float64 (2, runs)."""
+        read = self._validation.tokens, self._validation.lengths, gain, self._loss
+        parts = [losses(self._cell, block, *read) for block in blocks_of(self._parameters)]
+        return np.concatenate(parts, axis=1)[:, : len(self._seeds)]
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the parameters as they are now: name -> (runs, ...)."""
+        return unpack_group(self._parameters, GATES[self._cell])

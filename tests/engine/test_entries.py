@@ -11,7 +11,7 @@ from counting.engine import read, train
 from counting.engine.packed import pack_blocks, pack_group, pack_words
 
 WORDS = dyck.pcfg(4, (2, 40), seed=1)
-PACKED = pack_words(WORDS.tokens, WORDS.depth, WORDS.lengths)
+PACKED = pack_words(WORDS)
 
 
 def train_arguments() -> dict[str, object]:
@@ -68,7 +68,7 @@ def test_reading(name):
     argument, value, message = READING[name]
     arguments = read_arguments() | {argument: value}
     with pytest.raises(ValueError, match=message):
-        read.losses(**arguments)
+        train.losses(**arguments)
     with pytest.raises(ValueError, match=message):
         read.decide(**arguments, whole=False)
 

@@ -14,7 +14,7 @@ from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_wor
 def test_words_hold_every_symbol_and_depth():
     strings = ["()", "(())()" * 6, "(" * 16 + ")" * 16, "(" * 17 + ")" * 17, "()" * 32, "()" * 33]
     words = Words.from_strings(strings + dyck.pcfg(50, (2, 150), seed=3).strings())
-    packed = pack_words(words.tokens, words.depth, words.lengths)
+    packed = pack_words(words)
     assert packed.brackets.shape == packed.depths.shape == (len(words), -(-words.longest // 32))
     assert packed.brackets.dtype == packed.depths.dtype == np.uint32
     assert np.array_equal(packed.lengths, words.lengths)

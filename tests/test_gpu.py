@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import product
 from types import SimpleNamespace
@@ -13,13 +14,12 @@ import pytest
 from numba.np.numpy_support import as_dtype
 from oracles import bits
 
-import counting.engine.cuda as engine
-from counting import cells, devices, dyck, evaluation, regimens, training
+from counting import cells, dyck, evaluation, gpu, regimens, training
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.regimens import Regimen
-from counting.schedule import Schedule
+from counting.gpu import compiled, threads
+from counting.regimens import Regimen, Schedule
 
 
 class OnDevice(np.ndarray):
@@ -31,7 +31,7 @@ class OnDevice(np.ndarray):
 
 @dataclass
 class PretendedGPU:
-    """What `engine.cuda` uses of `numba.cuda`, on the CPU: threads one after the other, memory full of rubbish."""
+    """What `counting.gpu` uses of `numba.cuda`, on the CPU: threads one after the other, memory full of rubbish."""
 
     free: int = 10**9
     threadIdx: SimpleNamespace = field(default_factory=SimpleNamespace)  # noqa: N815
@@ -52,22 +52,22 @@ class PretendedGPU:
     def current_context(self) -> SimpleNamespace:
         return SimpleNamespace(get_memory_info=lambda: SimpleNamespace(free=self.free))
 
-    def compiled(self, name: str, cell: str, dtype: str, loss: str = "mse") -> GridOf:
-        return GridOf(self, name, engine.kernel_functions(cell, dtype, loss)[name], engine.signatures(dtype)[name])
+    def launch(self, name: str, kind: tuple[str, ...], grid: tuple[int, ...], *arguments: object) -> None:
+        GridOf(self, name, threads.kernel_functions(*kind)[name], threads.signatures(kind[1])[name])[grid](*arguments)
 
 
 @dataclass
 class GridOf:
-    """A kernel, to be launched as `kernel[grid, threads](*arguments)`."""
+    """A kernel, to be launched as `kernel[grid](*arguments)`."""
 
     gpu: PretendedGPU
     name: str
     thread: Callable
     signature: tuple
 
-    def __getitem__(self, configuration: tuple[tuple[int, ...], int]) -> Callable:
-        (grid, threads), gpu = configuration, self.gpu
-        assert threads == LANES and all(1 <= side <= 65_535 for side in grid[1:])
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable:
+        gpu = self.gpu
+        assert all(1 <= side <= 65_535 for side in grid[1:])
 
         def launch(*arguments: object) -> None:
             gpu.launched.append((self.name, grid))
@@ -76,7 +76,7 @@ class GridOf:
                     assert isinstance(array, OnDevice) and array.flags.c_contiguous
                     assert (array.ndim, array.dtype) == (kind.ndim, as_dtype(kind.dtype))
             arrays = [a.view(np.ndarray) if isinstance(a, OnDevice) else a for a in arguments]
-            for (x, *y), lane in product(np.ndindex(*grid), range(threads)):
+            for (x, *y), lane in product(np.ndindex(*grid), range(LANES)):
                 gpu.blockIdx.x, gpu.blockIdx.y, gpu.threadIdx.x = x, *(y or [0]), lane
                 self.thread(*arrays)
 
@@ -84,12 +84,13 @@ class GridOf:
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU]:
-    gpu = PretendedGPU()
-    monkeypatch.setattr(engine, "cuda", gpu)
-    monkeypatch.setattr(engine, "compiled", gpu.compiled)
-    monkeypatch.setattr(devices, "gpu", lambda: engine)
-    return gpu
+def pretended(monkeypatch: pytest.MonkeyPatch) -> PretendedGPU:
+    device = PretendedGPU()
+    for module in (gpu, threads):
+        monkeypatch.setattr(module, "cuda", device)
+    monkeypatch.setattr(gpu, "launch", device.launch)
+    monkeypatch.setattr(gpu, "check", lambda: None)
+    return device
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +112,15 @@ def everything(cell: str, **changes: object) -> Regimen:
 
 
 def assert_same_runs(regimen: Regimen, words: Words, validation: Words, seeds: range) -> None:
-    cpu, gpu = (
-        training.train(regimen, words, validation, seeds, device=device, progress=False) for device in devices.DEVICES
+    here, there = (
+        train(regimen, words, validation, seeds, progress=False) for train in (training.train, gpu.train)
     )
-    assert gpu.seeds == cpu.seeds
-    assert np.array_equal(gpu.losses, cpu.losses, equal_nan=True)
-    assert all(gpu.selected[c] == cpu.selected[c] for c in cpu.selected)
-    assert all(gpu.checkpoints[epoch] == cpu.checkpoints[epoch] for epoch in cpu.checkpoints)
-    if not cpu.diverged.any():
-        assert [bits(gpu, run) for run in range(len(seeds))] == [bits(cpu, run) for run in range(len(seeds))]
+    assert there.seeds == here.seeds
+    assert np.array_equal(there.losses, here.losses, equal_nan=True)
+    assert all(there.selected[c] == here.selected[c] for c in here.selected)
+    assert all(there.checkpoints[epoch] == here.checkpoints[epoch] for epoch in here.checkpoints)
+    if not here.diverged.any():
+        assert [bits(there, run) for run in range(len(seeds))] == [bits(here, run) for run in range(len(seeds))]
 
 
 def strange_networks(cell: str) -> Networks:
@@ -162,69 +163,74 @@ class TestThreadsOnTheCPU:
     def test_first_failure(self, cell, test_words, pretended):
         nets, words = strange_networks(cell), test_words[np.arange(0, len(test_words), 4)]
         expected = evaluation.first_failure(nets, words)
-        assert np.array_equal(evaluation.first_failure(nets, words, device="cuda"), expected)
+        assert np.array_equal(gpu.first_failure(nets, words), expected)
         assert len(np.unique(expected)) > 5
         assert pretended.launched == [("first_failure", (2, len(words)))]
 
     def test_as_many_words_at_a_time_as_memory_holds(self, test_words, pretended):
         nets, words = cells.initialize("relu", range(5)), test_words[:7]
         pretended.free = 4 * (LANES * 4 + words.longest + 4)
-        found = evaluation.first_failure(nets, words, device="cuda")
+        found = gpu.first_failure(nets, words)
         assert [grid for _, grid in pretended.launched] == [(1, 3), (1, 3), (1, 1)]
         assert np.array_equal(found, evaluation.first_failure(nets, words))
 
     def test_no_networks(self, test_words, pretended):
         nets = cells.initialize("gru", [0])[[]]
-        assert evaluation.first_failure(nets, test_words, device="cuda").shape == (0, len(test_words))
-
-
-def ptx(name: str, cell: str, dtype: str) -> str:
-    """The code of a kernel for an NVIDIA H100 or H200."""
-    compiler = pytest.importorskip("numba.cuda.cudadrv.nvrtc", exc_type=ImportError)
-    if importlib.util.find_spec("numba_cuda") is None:
-        pytest.skip("numba-cuda is not installed")
-    from numba import cuda
-    from numba.cuda.cudadrv import nvvm
-
-    try:
-        nvvm.NVVM()
-        compiler.get_supported_ccs()
-    except Exception as error:
-        pytest.skip(f"NVIDIA's compiler is not installed: {type(error).__name__}")
-    function = engine.kernel_functions.__wrapped__(cell, dtype)[name]
-    return cuda.compile(function, engine.signatures(dtype)[name], device=False, abi="numba", cc=(9, 0))[0]
+        assert gpu.first_failure(nets, test_words).shape == (0, len(test_words))
 
 
 @pytest.fixture
-def no_gpu_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """numba-cuda asks the GPU which one it is, also where the answer is given."""
-    from numba.cuda import dispatcher
+def no_gpu_needed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The real compiler for an H100 that is not there: what is loaded is kept instead, as text."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed")
+    from numba.cuda import codegen, dispatcher
+    from numba.cuda.cudadrv import nvrtc, nvvm
 
-    monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=(9, 0)))
+    try:
+        nvvm.NVVM()
+        nvrtc.get_supported_ccs()
+    except Exception as error:
+        pytest.skip(f"NVIDIA's compiler is not installed: {type(error).__name__}")
+    device = SimpleNamespace(compute_capability=(9, 0), id=0)
+    loaded: list[str] = []
+
+    def bind(kernel: dispatcher._Kernel) -> None:
+        assert not kernel._codelibrary._lto
+        loaded.extend(kernel._codelibrary.get_asm_strs())
+
+    monkeypatch.setattr(dispatcher, "get_current_device", lambda: device)
+    monkeypatch.setattr(codegen.devices, "get_context", lambda: SimpleNamespace(device=device))
+    monkeypatch.setattr(dispatcher._Kernel, "bind", bind)
+    return loaded
 
 
-@pytest.mark.usefixtures("no_gpu_needed")
 class TestCode:
-    """What NVIDIA's compiler makes of the kernels."""
+    """What NVIDIA's compiler makes of the kernels, on the way to a GPU."""
 
-    @pytest.mark.parametrize("name", engine.KERNELS)
-    def test_rounds_as_the_cpu_does(self, cell, name):
-        with engine.exactly():
-            code = ptx(name, cell, "float32")
-        engine.check_ptx(code)
-        assert all(f"{operation}.rn.f32" in code for operation in ("add", "mul"))
+    @pytest.mark.parametrize("name", threads.KERNELS)
+    def test_rounds_as_the_cpu_does(self, cell, name, no_gpu_needed):
+        compiled.compiled.__wrapped__(name, (cell, "float32"), 0)
+        (code,) = no_gpu_needed
+        assert "sm_90a" in code and all(f"{operation}.rn.f32" in code for operation in ("add", "mul"))
         # All that a thread works on stands in its registers.
         assert "__local_depot" not in code
 
-    def test_rounds_as_the_cpu_does_in_float64(self):
-        with engine.exactly():
-            code = ptx("train_epoch", "lstm", "float64")
-        engine.check_ptx(code)
-        assert "sqrt.rn.f64" in code
+    def test_rounds_as_the_cpu_does_in_float64(self, no_gpu_needed):
+        compiled.compiled.__wrapped__("train_epoch", ("lstm", "float64", "bce"), 0)
+        assert "sqrt.rn.f64" in no_gpu_needed[0]
 
-    def test_other_code_is_refused(self):
+    def test_other_code_is_refused_before_it_is_loaded(self, no_gpu_needed, monkeypatch):
+        monkeypatch.setattr(compiled, "exactly", nullcontext)
+        compiled.compiled.__wrapped__("first_failure", ("relu", "float32"), 0)
         with pytest.raises(RuntimeError, match=r"compiled '(add|fma|mul)\..*does not round as the CPU does"):
-            engine.check_ptx(ptx("first_failure", "relu", "float32"))
+            compiled.check_ptx(no_gpu_needed.pop())
+
+    def test_link_time_optimization_is_refused(self, no_gpu_needed):
+        from numba.cuda.cudadrv import nvvm
+
+        with compiled.exactly(), pytest.raises(RuntimeError, match="must not be compiled for link-time optimization"):
+            nvvm.compile_ir("", **{"gen-lto": None})
 
 
 @pytest.mark.parametrize(
@@ -233,26 +239,44 @@ class TestCode:
 )  # fmt: skip
 def test_every_operation_that_rounds_otherwise_is_refused(line):
     with pytest.raises(RuntimeError, match=line[:8]):
-        engine.check_ptx(f"\tadd.rn.f32 %f4, %f5, %f6;\n\t{line}\n\tret;\n")
-    engine.check_ptx("\tdiv.rn.f32 %f4, %f5, %f6;\n\tmad.lo.s64 %rd1, %rd2;\n\tadd.s64 %rd1, %rd2, %rd3;\n")
+        compiled.check_ptx(f"\tadd.rn.f32 %f4, %f5, %f6;\n\t{line}\n\tret;\n")
+    compiled.check_ptx("\tdiv.rn.f32 %f4, %f5, %f6;\n\tmad.lo.s64 %rd1, %rd2;\n\tadd.s64 %rd1, %rd2, %rd3;\n")
+
+
+def test_without_the_package(monkeypatch, test_words):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(gpu.NoGPU, match="needs the package numba-cuda: pip install"):
+        gpu.first_failure(cells.exact("relu"), test_words)
+
+
+def test_without_a_gpu(monkeypatch, few_words, validation):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(gpu, "cuda", SimpleNamespace(is_available=lambda: False, cuda_error=lambda: "no\n driver"))
+    with pytest.raises(gpu.NoGPU, match=r"finds none \(no driver\)"):
+        gpu.train(regimens.PAPER["relu"], few_words, validation, [0], progress=False)
+
+
+def test_no_words(pretended, test_words):
+    with pytest.raises(ValueError, match="at least one word"):
+        gpu.first_failure(cells.exact("relu"), test_words[:0])
 
 
 def missing() -> str:
     """Why there is no GPU to test on; empty if there is one."""
     try:
-        devices.gpu()
-    except devices.NoGPU as error:
+        gpu.check()
+    except gpu.NoGPU as error:
         return str(error)
     return ""
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
 class TestOnAGPU:
+    @pytest.mark.parametrize("loss", ["mse", "bce"])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_the_same_runs(self, cell, dtype, train_words, validation_words):
-        assert_same_runs(everything(cell, dtype=dtype), train_words, validation_words, range(200))
+    def test_the_same_runs(self, cell, dtype, loss, train_words, validation_words):
+        assert_same_runs(everything(cell, dtype=dtype, loss=loss), train_words, validation_words, range(200))
 
     def test_the_same_failures(self, cell, test_words):
         nets = strange_networks(cell)
-        found = evaluation.first_failure(nets, test_words, device="cuda")
-        assert np.array_equal(found, evaluation.first_failure(nets, test_words))
+        assert np.array_equal(gpu.first_failure(nets, test_words), evaluation.first_failure(nets, test_words))
