@@ -41,6 +41,7 @@ def timed(call: Callable[[], Networks | np.ndarray]) -> tuple[float, Networks | 
 
 
 def trained(train: Callable[..., Runs], words: Words, start: Networks, **options: object) -> Networks:
+    """Train one run from each network of `start`."""
     regimen = regimens.PAPER[start.cell].but(epochs=EPOCHS)
     options = {"start": start, "checkpoints": [EPOCHS], "progress": False, **options}
     return train(regimen, words, words[:1], range(len(start)), **options).checkpoints[EPOCHS]
@@ -82,6 +83,7 @@ def measure(runs: int) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Measure, print and, if asked, record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, default=RUNS, help=f"default {RUNS:,}")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/gpu.json")

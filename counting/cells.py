@@ -26,7 +26,7 @@ class UnknownCell(ValueError):
 
 
 def gates(cell: str) -> int:
-    """Number of gates of a cell. Raises UnknownCell."""
+    """Count the gates of a cell. Raises UnknownCell."""
     if cell not in CELLS:
         raise UnknownCell(f"unknown cell {cell!r}: the cells are {', '.join(map(repr, CELLS))}")
     return GATES[cell]
@@ -82,7 +82,7 @@ class Networks:
         return len(self.parameters["output.bias"])
 
     def __getitem__(self, runs: int | slice | np.ndarray | Sequence[int]) -> Networks:
-        """The chosen runs, always as a stack: `nets[7]` is a stack of one."""
+        """Choose runs, always as a stack: `nets[7]` is a stack of one."""
         if isinstance(runs, (int, np.integer)):
             runs = [range(len(self))[runs]]
         return Networks(self.cell, {name: array[runs] for name, array in self.parameters.items()})
@@ -101,17 +101,18 @@ class Networks:
 
     @property
     def dtype(self) -> np.dtype:
+        """Floating point of all parameters: float32 or float64."""
         return self.parameters["output.bias"].dtype
 
     @property
     def finite(self) -> np.ndarray:
-        """bool (runs,): no parameter is NaN or infinite."""
+        """Tell whether no parameter is NaN or infinite: bool (runs,)."""
         return np.all(
             [np.isfinite(a).all(axis=tuple(range(1, a.ndim))) for a in self.parameters.values()], axis=0
         )
 
     def astype(self, dtype: str | np.dtype) -> Networks:
-        """The same networks with parameters rounded to float32, or widened to float64."""
+        """Give the same networks with parameters rounded to float32, or widened to float64."""
         return Networks(self.cell, {name: array.astype(dtype) for name, array in self.parameters.items()})
 
     def to_torch(self, run: int) -> torch.nn.Module:
@@ -168,7 +169,7 @@ def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
 
 
 def exact(cell: str, step: float = 1.0) -> Networks:
-    """A network that counts, by hand.
+    """Make a network that counts, by hand.
 
     "relu": h = step · depth, read out at half a step; exact as long as step · depth is. "lstm": every gate
     saturated to exactly 1 in float32, c = depth; `step` must be 1. "gru": h = depth · 2⁻²³, exact to depth 2²¹ because
@@ -198,7 +199,8 @@ def exact(cell: str, step: float = 1.0) -> Networks:
             output_bias=[10.0, -7.6],
         )
     if cell == "gru" and step == 1.0:
-        # sigmoid(16) == 1 − 2^-23 in float32, and n = tanh(±12) = ±1: h moves on the grid of 2^-23, read out at half of it.
+        # sigmoid(16) == 1 − 2^-23 in float32, and n = tanh(±12) = ±1: h moves on the grid of 2^-23, read out at half of
+        # it.
         return _stack(
             cell,
             weight_ih_l0=[[0.0, 0.0], [0.0, 0.0], [12.0, -12.0]],

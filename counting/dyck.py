@@ -14,6 +14,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,9 @@ _STREAMS = ("pcfg", "with_returns", "nested")  # these three lines are part of w
 _BATCH_SYMBOLS, _BATCH_WORDS = 2**18, 4_096  # streams are known by their place, batches consumed whole
 
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Words:
     """A set of n non-empty Dyck-1 words, in order; whatever is not one raises ValueError when it is built.
@@ -34,8 +38,8 @@ class Words:
     Both are read-only copies, cut to the longest word. Indexing of any kind gives `Words` again.
     """
 
-    tokens: NDArray[np.int8]
-    lengths: NDArray[np.int32]
+    tokens: Array
+    lengths: Array
 
     def __post_init__(self) -> None:
         tokens, lengths = np.asarray(self.tokens), np.asarray(self.lengths)
@@ -66,7 +70,7 @@ class Words:
         return cls(_padded(symbols - np.int8(ord("(")), lengths), lengths)
 
     def strings(self) -> list[str]:
-        """The words as strings of `(` and `)`."""
+        """Give the words as strings of `(` and `)`."""
         return self._text.decode().split("\n")[:-1]
 
     @property
@@ -104,7 +108,8 @@ class Words:
         return len(self.lengths)
 
     def __getitem__(self, which: int | slice | ArrayLike) -> Words:
-        rows = np.atleast_1d(np.arange(len(self))[which])
+        chosen = which if isinstance(which, slice) else np.asarray(which)
+        rows = np.atleast_1d(np.arange(len(self))[chosen])
         return Words(self.tokens[rows], self.lengths[rows])
 
     def __eq__(self, other: object) -> bool:
@@ -128,7 +133,7 @@ def count(length: int, returns: int | None = None) -> int:
 
 
 def pcfg(n: int, lengths: tuple[int, int] = (2, 50), seed: int = 0) -> Words:
-    """n unique words of the paper's grammar with a length in `lengths` (ends included), in generation order.
+    """Draw n unique words of the paper's grammar with a length in `lengths` (ends included), in generation order.
 
     The grammar is S -> ( S ) with probability 1/2 | S S with 1/4 | empty with 1/4 (Suzgun et al. 2019). The
     words are its independent draws given that the length is in range, less those seen before, exactly and
@@ -155,7 +160,7 @@ def pcfg(n: int, lengths: tuple[int, int] = (2, 50), seed: int = 0) -> Words:
 
 
 def uniform(n: int, length: int, seed: int = 0) -> Words:
-    """n unique words, uniform over all Dyck-1 words of `length` symbols.
+    """Draw n unique words, uniform over all Dyck-1 words of `length` symbols.
 
     They are the insides of words of `length + 2` symbols that reach depth 0 once.
     """
@@ -165,7 +170,7 @@ def uniform(n: int, length: int, seed: int = 0) -> Words:
 
 
 def with_returns(n: int, length: int, returns: int, seed: int = 0) -> Words:
-    """n unique words, uniform over all of `length` symbols that reach depth 0 exactly `returns` times.
+    """Draw n unique words, uniform over all of `length` symbols that reach depth 0 exactly `returns` times.
 
     The end of the word is one of these times. Without the `(` that leave depth 0, such a word is a walk that
     first reaches -returns at its end; so such a walk is drawn and the `(` are put back.
@@ -188,22 +193,22 @@ def with_returns(n: int, length: int, returns: int, seed: int = 0) -> Words:
 
 
 def zigzag(length: int = 2000, peak: int = 50) -> Words:
-    """The one word that climbs straight to depth `peak` and back, again and again, to `length` symbols."""
+    """Make the one word that climbs straight to depth `peak` and back, again and again, to `length` symbols."""
     pairs, peak = _pairs(length), _integer("peak", peak, at_least=1)
     if pairs % peak:
         raise ValueError(f"length {length} is no multiple of 2 * peak = {2 * peak}: peak must divide {pairs}")
-    return Words(np.tile(np.repeat([OPEN, CLOSE], peak), pairs // peak)[None], [length])
+    return Words(np.tile(np.repeat([OPEN, CLOSE], peak), pairs // peak)[None], np.array([length]))
 
 
 def tower(heights: int | ArrayLike) -> Words:
-    """The word that climbs straight to a height and back, (ⁿ )ⁿ, one for each of `heights`."""
+    """Make the word that climbs straight to a height and back, (ⁿ )ⁿ, one for each of `heights`."""
     heights = [_integer("a height", height, at_least=1) for height in np.atleast_1d(heights).tolist()]
     lengths = 2 * np.array(heights, dtype=np.int64)
     return Words(_padded(np.concatenate([zigzag(2 * n, n).tokens[0] for n in heights]), lengths), lengths)
 
 
 def nested(words: Words, n: int | None = None, seed: int = 0) -> Words:
-    """n words made of two: one of `words` inserted into another, before a uniformly random symbol of it.
+    """Make n words of two each: one of `words` inserted into another, before a uniformly random symbol of it.
 
     The ordered pairs (host, guest) are uniform, distinct, never a word with itself. Without n: the paper's
     1,035, or all if there are fewer. (23 + 2 · 23 · 22 is 1,035: the authors' loop over 23 words, we infer.)
@@ -212,7 +217,8 @@ def nested(words: Words, n: int | None = None, seed: int = 0) -> Words:
     if not exist:
         raise ValueError(f"nesting needs at least 2 words, got {len(words)}")
     n = _number(min(PAPER_NESTED, exist) if n is None else n, exist, f"ordered pairs of {len(words)} words")
-    rng, cuts = _generator(seed, "nested"), {}
+    rng = _generator(seed, "nested")
+    cuts: dict[int, float] = {}
     while len(cuts) < n:
         for pair, cut in rng.random((_BATCH_WORDS, 2)):
             cuts.setdefault(int(pair * exist), cut)
@@ -226,7 +232,7 @@ def nested(words: Words, n: int | None = None, seed: int = 0) -> Words:
 
 
 def paper_splits(seed: int = 0) -> dict[str, Words]:
-    """The paper's sets by name: train, short_test, validation, long, very_long, nested, zigzag.
+    """Draw the paper's sets by name: train, short_test, validation, long, very_long, nested, zigzag.
 
     One list of 20,000 words of 2 to 50 symbols is cut in generation order, as the authors cut theirs; as the
     words are unique and short ones come early, the three parts differ in length.
@@ -255,7 +261,7 @@ def describe(splits: Mapping[str, Words]) -> pd.DataFrame:
         length, at_zero = words.lengths, (words.tokens != PADDING) & (words.depth == 0)
         row = (len(words), length.mean(), length.min(), length.max(), words.depth.max())
         rows.append((*row, at_zero.sum() / length.sum(), at_zero.argmax(axis=1).mean()))
-    columns = "words length_mean length_min length_max depth_max share_depth_0 first_return".split()
+    columns = ["words", "length_mean", "length_min", "length_max", "depth_max", "share_depth_0", "first_return"]
     return pd.DataFrame(rows, index=pd.Index(splits, name="set"), columns=columns)
 
 
@@ -281,7 +287,7 @@ def _first_passages(rng: np.random.Generator, flat: NDArray, up: NDArray, depth:
 
 
 def _yields(steps: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The words of derivations given in preorder (0: S -> ( S ), +1: S -> S S, -1: S -> empty), end to end.
+    """Write the words of derivations given in preorder (0: S -> ( S ), +1: S -> S S, -1: S -> empty), end to end.
 
     At each step some number h of S wait. A `(` written at h is closed by the next empty S at the same h: so
     the steps are sorted by h, and each empty S writes as many `)` as there were `(` since the one before it.
@@ -323,13 +329,14 @@ def _split_weights(pairs: int) -> NDArray[np.float64]:
 
 
 def _pick(cumulative: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices drawn with these cumulative weights; the last takes what rounding leaves at the end."""
+    """Draw indices with these cumulative weights; the last takes what rounding leaves at the end."""
     return np.searchsorted(cumulative[:-1], uniforms * cumulative[-1], side="right")
 
 
 def _distinct(n: int, draw: Callable[[], NDArray[np.int8]], exist: int, what: str) -> Words:
-    """The first n different rows of batch after batch."""
-    n, seen, drawn = _number(n, exist, what), {}, 0
+    """Take the first n different rows of batch after batch."""
+    n, drawn = _number(n, exist, what), 0
+    seen: dict[bytes, None] = {}
     while len(seen) < n:
         if drawn > 100 * n + 2_000_000:
             found = f"only {len(seen)} of n = {n} {what} turned up in {drawn} draws"
@@ -400,7 +407,7 @@ def _shown(word: str) -> str:
     return repr(word if len(word) <= 40 else word[:37] + "...")
 
 
-def _integer(name: str, value: object, at_least: int) -> int:
+def _integer(name: str, value: Any, at_least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:

@@ -29,12 +29,12 @@ def first_failure(nets: Networks, words: Words) -> np.ndarray:
 
 
 def accuracy(nets: Networks, words: Words) -> np.ndarray:
-    """Share of words that are right at every step: float64 (runs,)."""
+    """Give the share of words that are right at every step: float64 (runs,)."""
     return (first_failure(nets, words) == words.lengths).mean(axis=1)
 
 
 def return_recall(nets: Networks, words: Words) -> np.ndarray:
-    """Share of all steps at depth 0 that are right: float64 (runs,). The constant predictor has 0."""
+    """Give the share of all steps at depth 0 that are right: float64 (runs,). The constant predictor has 0."""
     return _decide(nets, words, whole=True)[1].sum(axis=1) / returns(words).sum()
 
 
@@ -48,18 +48,18 @@ def mean_loss(nets: Networks, words: Words) -> np.ndarray:
 
 
 def returns(words: Words) -> np.ndarray:
-    """Number of returns to depth 0 of each word, its end included: int64 (n,)."""
+    """Count the returns to depth 0 of each word, its end included: int64 (n,)."""
     inside = np.arange(words.longest) < words.lengths[:, None]
     return ((words.depth == 0) & inside).sum(axis=1)
 
 
 def constant_first_failure(words: Words) -> np.ndarray:
-    """First point of failure of the constant answer "both allowed": the first return to depth 0, int64 (n,)."""
+    """Find where the constant answer "both allowed" first fails: the first return to depth 0, int64 (n,)."""
     return np.argmax(words.depth == 0, axis=1)
 
 
 def accuracy_by_length(nets: Networks, words: Words) -> tuple[np.ndarray, np.ndarray]:
-    """The lengths that occur, int32 (lengths,), and each run's accuracy on the words of each: (runs, lengths)."""
+    """Give the lengths that occur, int32 (lengths,), and each run's accuracy on the words of each: (runs, lengths)."""
     right = first_failure(nets, words) == words.lengths
     lengths = np.unique(words.lengths)
     return lengths, np.stack([right[:, words.lengths == length].mean(axis=1) for length in lengths], axis=1)
@@ -80,7 +80,7 @@ class Trace:
 
 
 def trace(nets: Networks, word: Words) -> Trace:
-    """What every run does along a single word. Raises ValueError for more or fewer words, and for no runs."""
+    """Record what every run does along a single word. Raises ValueError for more or fewer words, and for no runs."""
     if len(word) != 1:
         raise ValueError(f"a trace follows one word, got {len(word)}: choose one, as in words[3]")
     if not len(nets):
@@ -98,7 +98,7 @@ def trace(nets: Networks, word: Words) -> Trace:
 
 
 def _blocks(nets: Networks) -> Iterator[tuple[np.ndarray, slice]]:
-    """Each block of parameters, and the runs that it holds."""
+    """Yield each block of parameters, and the runs that it holds."""
     for number, block in enumerate(pack_blocks(nets.parameters)):
         yield block, slice(number * LANES, min((number + 1) * LANES, len(nets)))
 

@@ -30,12 +30,13 @@ class Counter(nn.Module):
         self.output = nn.Linear(1, 2)
 
     def forward(self, symbols: torch.Tensor) -> torch.Tensor:
+        """Give the logits after each symbol."""
         states, _ = self.rnn(symbols)
         return self.output(states)
 
 
 def one_hot(word: Words) -> torch.Tensor:
-    """The symbols of a single word as (steps, 2)."""
+    """Give the symbols of a single word as (steps, 2)."""
     return nn.functional.one_hot(torch.from_numpy(word.tokens[0].astype(np.int64)), 2).float()
 
 
@@ -74,13 +75,13 @@ def first_failure(module: nn.Module, words: Words) -> np.ndarray:
 
 
 def default_parameters(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
-    """What PyTorch's constructors draw after `torch.manual_seed(seed)`: at hidden size 1 all from U(−1, 1)."""
+    """Draw what PyTorch's constructors draw after `torch.manual_seed(seed)`: at hidden size 1 all from U(−1, 1)."""
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.empty(shape).uniform_(-1, 1, generator=generator).numpy() for name, shape in shapes.items()}
 
 
 def from_parameters(cell: str, parameters: dict[str, np.ndarray]) -> Counter:
-    """A `Counter` with these parameters, in their dtype."""
+    """Make a `Counter` with these parameters, in their dtype."""
     module = Counter(cell)
     tensors = {
         name if name.startswith("output.") else f"rnn.{name}": torch.from_numpy(np.array(array))
@@ -105,13 +106,14 @@ def to_parameters(module: nn.Module) -> tuple[str, dict[str, np.ndarray]]:
     cell = {nn.LSTM: "lstm", nn.GRU: "gru", nn.RNN: "relu"}.get(type(layer))
     if cell is None or (cell == "relu" and layer.nonlinearity != "relu"):
         raise ValueError(f"need an nn.LSTM, nn.GRU or nn.RNN with nonlinearity 'relu', got {layer}")
-    wanted = dict(input_size=2, hidden_size=1, num_layers=1, bias=True, bidirectional=False, proj_size=0)
+    wanted = {"input_size": 2, "hidden_size": 1, "num_layers": 1, "bias": True, "bidirectional": False, "proj_size": 0}
     wrong = {k: getattr(layer, k) for k, v in wanted.items() if getattr(layer, k, v) != v}
     if wrong or readout.in_features != 1 or readout.out_features not in (1, 2) or readout.bias is None:
         raise ValueError(f"need a layer with {wanted} and a biased nn.Linear(1, 1 or 2), got {layer} and {readout}")
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     parameters = {name: getattr(layer, name) for name in names}
-    weight, bias = readout.weight, readout.bias
+    weight: torch.Tensor = readout.weight
+    bias: torch.Tensor = readout.bias
     for name, tensor in (parameters | {"the read-out's weight": weight, "the read-out's bias": bias}).items():
         if tensor.dtype not in (torch.float32, torch.float64) or tensor.is_meta:
             kind = f"{tensor.dtype} on {tensor.device}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal, localcontext
 from types import MappingProxyType
+from typing import Any
 
 from counting import cells
 from counting.engine.readout import LOSSES
@@ -45,7 +46,7 @@ class Schedule:
         _check(fine, "a schedule's first and last", epochs, "epochs, 1 ≤ first < last")
 
     def at(self, epoch: int) -> float:
-        """The value in an epoch. Computed in decimal arithmetic: libm's pow differs between machines."""
+        """Give the value in an epoch. Computed in decimal arithmetic: libm's pow differs between machines."""
         if epoch <= self.first:
             return self.start
         if epoch >= self.last:
@@ -59,7 +60,7 @@ class Schedule:
 
 
 def value_at(value: float | Schedule, epoch: int) -> float:
-    """A constant, or a schedule's value in an epoch."""
+    """Give a constant, or a schedule's value in an epoch."""
     return value.at(epoch) if isinstance(value, Schedule) else value
 
 
@@ -121,26 +122,28 @@ class Regimen:
         leaks = self.leak.at(self.epochs) if isinstance(self.leak, Schedule) else self.leak
         _check(_is_number(leaks) and leaks == 0, "leak", self.leak, "0, or a schedule that reaches 0 by the last epoch")
         clip = self.clip_norm
-        _check(clip is None or _is_number(clip) and 0 < clip < float("inf"), "clip_norm", clip, "None, or finite and > 0")
+        fine = clip is None or _is_number(clip) and 0 < clip < float("inf")
+        _check(fine, "clip_norm", clip, "None, or finite and > 0")
 
-    def but(self, **changes: object) -> Regimen:
-        """The same regimen with some fields changed."""
+    def but(self, **changes: Any) -> Regimen:
+        """Change some fields. Raises ValueError for unknown ones and impossible values."""
         unknown = set(changes) - {f.name for f in fields(self)}
         _check(not unknown, "field", sorted(unknown), f"one of {[f.name for f in fields(self)]}")
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers and strings, for a manifest. A schedule becomes a dict of its four fields.
+        """Give plain numbers and strings, for a manifest. A schedule becomes a dict of its four fields.
 
         The loss stands there only where it is another than the paper's: manifests older than this choice lack it.
         """
         return {name: value for name, value in asdict(self).items() if (name, value) != ("loss", "mse")}
 
     @staticmethod
-    def from_dict(entries: dict[str, object]) -> Regimen:
-        """The inverse of `to_dict`. Raises ValueError for entries that are no regimen's."""
+    def from_dict(entries: dict[str, Any]) -> Regimen:
+        """Make a regimen of what `to_dict` gives. Raises ValueError for entries that are no regimen's."""
         try:
-            return Regimen(**{k: Schedule(**v) if isinstance(v, dict) else v for k, v in entries.items()})
+            values: dict[str, Any] = {k: Schedule(**v) if isinstance(v, dict) else v for k, v in entries.items()}
+            return Regimen(**values)
         except TypeError as error:
             raise ValueError(f"these are no regimen's fields: {entries!r} ({error})") from None
 
@@ -172,5 +175,5 @@ Chosen on development seeds and words only; what each ingredient does is in the 
 
 
 def ingredients(cell: str) -> tuple[str, ...]:
-    """The fields in which `COUNTING` differs from `PAPER`."""
+    """Name the fields in which `COUNTING` differs from `PAPER`."""
     return tuple(f.name for f in fields(Regimen) if getattr(COUNTING[cell], f.name) != getattr(PAPER[cell], f.name))

@@ -84,7 +84,7 @@ class Runs:
 
     @property
     def diverged(self) -> np.ndarray:
-        """bool (runs,): the last epoch's validation loss is not finite. Such runs stay in every count."""
+        """Tell whether the last epoch's validation loss is not finite: bool (runs,). Such runs stay in every count."""
         return ~np.isfinite(self.losses[MEASURES.index("validation_loss"), :, -1])
 
     @staticmethod
@@ -118,7 +118,7 @@ class Interrupted(KeyboardInterrupt):
         self.runs = runs
 
 
-def train(  # noqa: PLR0913: what is trained, on what, and how to watch it
+def train(  # noqa: PLR0913  what is trained, on what, and how to watch it
     regimen: Regimen,
     words: Words,
     validation: Words,
@@ -170,7 +170,7 @@ def train(  # noqa: PLR0913: what is trained, on what, and how to watch it
             stop.set()  # groups under way stop after their epoch
 
 
-def train_shards(  # noqa: PLR0913: as `train`
+def train_shards(  # noqa: PLR0913  as `train`
     regimen: Regimen,
     words: Words,
     validation: Words,
@@ -190,15 +190,16 @@ def train_shards(  # noqa: PLR0913: as `train`
     shards = workers.slices(len(seeds), shard or SHARD)
     if executor is None:
         for number, s in enumerate(shards):
-            options = {"checkpoints": kept, "start": start[s], "progress": progress}
-            yield number, train(regimen, words, validation, seeds[s], **options)
+            yield number, train(
+                regimen, words, validation, seeds[s], checkpoints=kept, start=start[s], progress=progress
+            )
         return
     calls = ((regimen, words, validation, seeds[s], start[s], kept) for s in shards)
-    with progress_bar(regimen, len(seeds), "run", progress) as bar:
-        with closing(workers.finished(executor, _train_group, calls)) as finished:
-            for number, runs in finished:
-                bar.update(len(runs))
-                yield number, runs
+    shards_done = closing(workers.finished(executor, _train_group, calls))
+    with progress_bar(regimen, len(seeds), "run", progress) as bar, shards_done as finished:
+        for number, runs in finished:
+            bar.update(len(runs))
+            yield number, runs
 
 
 class Learner(Protocol):
@@ -239,7 +240,8 @@ def learn(
         stages.append(folded(Networks(regimen.cell, group.parameters()), gain))
     every = Networks.concatenate(stages)
     best = {c: best_epoch(losses[MEASURES.index(c)]) * len(seeds) + np.arange(len(seeds)) for c in CRITERIA}
-    return Runs(regimen, seeds, losses, {c: every[best[c]] for c in CRITERIA}, {epoch: stages[epoch] for epoch in kept})
+    selected = {criterion: every[which] for criterion, which in best.items()}
+    return Runs(regimen, seeds, losses, selected, {epoch: stages[epoch] for epoch in kept})
 
 
 def _train_group(
@@ -252,7 +254,8 @@ def _train_group(
     watch: Callable[[int], object] | None = None,
 ) -> Runs:
     """Train a group of runs on one thread: what a worker is asked for."""
-    return learn(Group(start.cell, regimen.loss, start.parameters, seeds, words, validation), regimen, seeds, kept, watch)
+    group = Group(start.cell, regimen.loss, start.parameters, seeds, words, validation)
+    return learn(group, regimen, seeds, kept, watch)
 
 
 def initial_networks(regimen: Regimen, seeds: Iterable[int]) -> Networks:

@@ -10,10 +10,10 @@ A shard is a call of a module-level function with small arguments, so any worker
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, as_completed
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 class WorkersLost(RuntimeError):
     """A worker died and its executor gave up. `finished`: what was done by then, where it is not kept elsewhere."""
 
-    def __init__(self, message: str, finished: object = None) -> None:
+    def __init__(self, message: str, finished: Any = None) -> None:
         super().__init__(message)
         self.finished = finished
 
@@ -38,7 +38,7 @@ class Cost:
 
 
 def cost(runs: int, cores: int, shard: Mapping[str, float]) -> Cost:
-    """What `runs` runs would cost on a cluster of so many cores, each like the one that was measured.
+    """Reckon what `runs` runs would cost on a cluster of so many cores, each like the one that was measured.
 
     shard: of one shard, as `benchmarks/cluster.py` measures it: runs, seconds (on one core), overhead_seconds,
     bytes_sent and bytes_returned. Each core takes shards one after the other; the overhead counts on the core, and
@@ -56,32 +56,33 @@ def cost(runs: int, cores: int, shard: Mapping[str, float]) -> Cost:
 
 
 def cores() -> int:
-    """How many cores this process may use; where the system does not say, as on macOS, all that there are."""
+    """Count the cores that this process may use; where the system does not say, as on macOS, all that there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def slices(total: int, size: int) -> list[slice]:
-    """0 … total in shards of `size`, the last one shorter."""
+    """Cut 0 … total into shards of `size`, the last one shorter."""
     return [slice(first, min(first + size, total)) for first in range(0, total, size)]
 
 
 def finished(
     executor: Executor, task: Callable[..., Result], calls: Iterable[tuple]
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result]]:
     """Do `task(*call)` for every call; yields (number of the call, result) as they are done, in any order.
 
     After a call that fails, calls that have not begun are cancelled, those under way are still yielded, and the first
     error is raised at the end: WorkersLost where the executor broke. Whatever else ends the loop, as Ctrl-C does,
     cancels what has not begun.
     """
-    futures = {}
-    done, fault = 0, None
+    futures: dict[Future[Result], int] = {}
+    done = 0
+    fault: BaseException | None = None
     try:
         try:
             for number, call in enumerate(calls):
                 futures[executor.submit(task, *call)] = number
-        except BrokenExecutor as error:  # it broke while it was given work
-            fault = error
+        except BrokenExecutor as broken:  # while it was given work
+            fault = broken
         for future in as_completed(futures):
             error = CancelledError() if future.cancelled() else future.exception()
             if error is None:

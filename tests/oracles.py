@@ -16,7 +16,6 @@ from counting.dyck import PADDING, Words
 from counting.engine.packed import PARAMETERS, pack_group, pack_words, unpack_group
 from counting.training import Runs
 
-
 LOSSES = {
     "mse": lambda logits, target: nn.functional.mse_loss(torch.sigmoid(logits), target),
     "bce": nn.functional.binary_cross_entropy_with_logits,

@@ -20,7 +20,10 @@ from counting.engine.lanes import inlined, like, power_of_two
 
 
 def _parts(x):
-    """(2^k, expm1(r)) where −x = k ln 2 + r, for x ≥ −88 (−709 in float64); anything below. One definition for each width of float."""
+    """Give (2^k, expm1(r)) where −x = k ln 2 + r, for x ≥ −88 (−709 in float64); anything below.
+
+    One definition for each width of float.
+    """
     raise NotImplementedError("compiled code only")
 
 
@@ -30,7 +33,7 @@ def _parts_overload(x):
 
 
 def _limit(x):
-    """The largest |x| for which exp(|x|) is finite, about: 88 for float32, 709 for float64."""
+    """Give the largest |x| for which exp(|x|) is finite, about: 88 for float32, 709 for float64."""
     raise NotImplementedError("compiled code only")
 
 
@@ -76,7 +79,7 @@ def _parts_float64(x):
 
 
 def _log1p_by_s(w):
-    """(log(1 + u) / s − 2) / s² as a polynomial in w = s², where s = u / (2 + u) and 0 ≤ u ≤ 1."""
+    """Give (log(1 + u) / s − 2) / s² as a polynomial in w = s², where s = u / (2 + u) and 0 ≤ u ≤ 1."""
     raise NotImplementedError("compiled code only")
 
 

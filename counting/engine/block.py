@@ -24,7 +24,7 @@ of the symbols are `)`; after which of them the depth is positive. The first is 
 
 @lane_loop
 def load(cell, parameters, gain):
-    """The weights that the steps read, from a block of parameters."""
+    """Make the weights that the steps read, from a block of parameters."""
     weights = rows_of_lanes(weight_rows(GATES[cell]), parameters.dtype)
     load_weights(weights, parameters, GATES[cell], like(gain, parameters[0]), LANES, LANES)
     return weights
@@ -32,7 +32,7 @@ def load(cell, parameters, gain):
 
 @lane_loop
 def load_by_symbol(cell, parameters, gain):
-    """The weights for `advance`, first those on `(`, then those on `)`."""
+    """Make the weights for `advance`, first those on `(`, then those on `)`."""
     size, gates = weight_rows(GATES[cell]) * LANES, GATES[cell]
     both = rows_of_lanes(2 * weight_rows(gates), parameters.dtype)
     both[:size] = both[size:] = load(cell, parameters, gain)
@@ -129,7 +129,7 @@ def read_out(loss, weights, piece, share, t, state, tape, gradient):
 
 @lane_loop
 def back(cell, weights, slope, piece, t, tape, adjoint, gradient):
-    """The step back over symbol t."""
+    """Take every lane back over symbol t."""
     bit = _bit(t)
     if cell == LSTM:
         for lane in range(LANES):

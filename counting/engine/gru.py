@@ -1,6 +1,8 @@
 """The GRU cell of hidden size 1: one step forward, one step back.
 
     r, z = sigmoid(·),  n = tanh(W_n x + b_n + r (U_n h + b'_n)),  h' = n + z (h − n)
+
+Gates stand in PyTorch's order.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ if platform.machine() in ("x86_64", "AMD64") and not (_config.CPU_NAME or _confi
 
 # `error_model="numpy"`: a division by zero gives inf, as IEEE says, instead of a branch that stops vectorization.
 # No fast-math anywhere: reassociation and fused multiply-add would make the bits depend on the machine.
-_OPTIONS = {"error_model": "numpy", "nogil": True}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 inlined = numba.njit(forceinline=True, **_OPTIONS)
 """A function of one lane at one step, inlined into the loop over lanes."""
@@ -63,7 +63,7 @@ def at(row: int, lane: int) -> int:
 
 @numba.njit(**_OPTIONS)
 def rows_of_lanes(rows: int, dtype):
-    """An array of zeros for `rows` rows of lanes, flat, that begins at a cache line: no vector straddles two."""
+    """Make an array of zeros for `rows` rows of lanes, flat, that begins at a cache line: no vector straddles two."""
     raw = np.zeros(rows * LANES + 16, dtype)
     start = (-raw.ctypes.data % 64) // raw.itemsize
     return raw[start : start + rows * LANES]
@@ -71,7 +71,7 @@ def rows_of_lanes(rows: int, dtype):
 
 @intrinsic
 def like(typingctx, value, x):
-    """The number `value` in the floating-point type of `x`, so that float32 code stays float32."""
+    """Give the number `value` in the floating-point type of `x`, so that float32 code stays float32."""
     if not isinstance(x, types.Float):
         return None
 

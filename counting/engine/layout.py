@@ -97,7 +97,7 @@ def preactivation(weights, gates: int, gate: int, symbol, h, lane: int):
 
 
 @inlined
-def back_to_input(gradient, gates: int, gate: int, symbol, dz, lane: int):
+def back_to_input(gradient, gates, gate, symbol, dz, lane):
     """Take dL/dz of `from_input` to the gradient of its parameters (`bias_ih` waits for `finish_gradient`)."""
     zero = like(0.0, dz)
     gradient[at(weight_ih(gates, gate, OPEN), lane)] += zero if symbol == CLOSE else dz
@@ -120,7 +120,7 @@ def back_through_gate(weights, gradient, gates: int, gate: int, symbol, h, dz, l
 
 
 @inlined
-def place(row: int, stride: int, run: int) -> int:
+def place(row: int, stride: int, run: int) -> np.uint64:
     """Index of a run in a row, for rows that stand `stride` apart.
 
     Unsigned: of an index that might be negative Numba would make a branch, and LLVM no SIMD.
@@ -129,7 +129,7 @@ def place(row: int, stride: int, run: int) -> int:
 
 
 @lane_loop
-def load_weights(weights, parameters, gates: int, gain, stride: int, runs: int) -> None:
+def load_weights(weights, parameters, gates, gain, stride, runs):
     """Fill what the steps read: the read-out as it is, gate parameters times `gain`, weight_ih and bias_ih summed.
 
     weights, parameters: rows that stand `stride` apart, of which the first `runs` numbers are taken.
@@ -146,7 +146,7 @@ def load_weights(weights, parameters, gates: int, gain, stride: int, runs: int) 
 
 
 @lane_loop
-def finish_gradient(gradient, gates: int, gain, stride: int, runs: int) -> None:
+def finish_gradient(gradient, gates, gain, stride, runs):
     """Go from dL/dweights to dL/dparameters: bias_ih, which every input shares, has the sum over both symbols."""
     for gate in range(gates):
         for run in range(runs):

@@ -1,6 +1,8 @@
 """The LSTM cell of hidden size 1: one step forward, one step back.
 
     i, f, o = sigmoid(·),  g = tanh(·),  c' = f c + i g,  h' = o tanh(c')
+
+Gates stand in PyTorch's order.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ PARAMETERS = ("output.weight", "output.bias", "weight_hh_l0", "bias_hh_l0", "wei
 """A network's parameters in the order of a block's rows (`counting.engine.layout`)."""
 
 
-def check_array(name: str, array: np.ndarray, shape: tuple[int | None, ...], *dtypes: type) -> None:
+def check_array(name: str, array: np.ndarray, shape: tuple[int | None, ...], *dtypes: type | np.dtype) -> None:
     """Raise ValueError unless an array has this shape (None: any length) and one of these dtypes.
 
     Kernels do not look: an array that is too short would be written to beyond its end.
@@ -83,7 +83,7 @@ def check_words(words: PackedWords) -> None:
 
 
 def _pack_bits(flags: np.ndarray) -> np.ndarray:
-    """bool (n, longest) to uint32 (n, chunks)."""
+    """Pack bool (n, longest) to uint32 (n, chunks)."""
     n, longest = flags.shape
     chunks = -(-longest // 32)
     padded = np.zeros((n, chunks, 32), np.uint32)
@@ -105,7 +105,7 @@ def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def unpack_group(group: np.ndarray, gates: int) -> dict[str, np.ndarray]:
-    """The inverse of `pack_group`: each parameter as (runs, ...), a copy."""
+    """Undo `pack_group`: each parameter as (runs, ...), a copy."""
     shapes = {
         "output.weight": (2, 1),
         "output.bias": (2,),
@@ -122,7 +122,7 @@ def unpack_group(group: np.ndarray, gates: int) -> dict[str, np.ndarray]:
 
 
 def blocks_of(group: np.ndarray) -> list[np.ndarray]:
-    """A group as one flat array (rows · LANES,) for each block of LANES runs.
+    """Cut a group into blocks: one flat array (rows · LANES,) for each LANES runs.
 
     A last block that is not full repeats its first run in the idle lanes: work that is done and thrown away.
     """

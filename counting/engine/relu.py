@@ -19,7 +19,7 @@ _Z, _H_BEFORE = range(CELL_ROWS, CELL_ROWS + 2)
 
 @inlined
 def _leak(slope, x):
-    """slope · x, and a plain 0 without a leak: 0 · x would be −0 or NaN for some x."""
+    """Give slope · x, and a plain 0 without a leak: 0 · x would be −0 or NaN for some x."""
     return slope * x if slope > like(0.0, slope) else like(0.0, x)
 
 

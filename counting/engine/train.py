@@ -74,7 +74,7 @@ def _take(block, rows, group, width, runs, first):
 
 @lane_loop
 def _put(block, rows, group, width, runs, first):
-    """The way back from `_take`."""
+    """Go the way back from `_take`."""
     for lane in range(LANES):
         for row in range(rows):
             group[np.uint64(row * width) + np.uint64(runs[first + lane])] = block[at(row, lane)]
@@ -100,13 +100,13 @@ def _open_words(own, share, words, order, k, runs, first):
 
 @inlined
 def _rows(array, i, rows):
-    """The i-th part of an array that is cut into parts of so many rows of lanes."""
+    """Give the i-th part of an array that is cut into parts of so many rows of lanes."""
     return array[i * rows * LANES : (i + 1) * rows * LANES]
 
 
 @lane_loop
 def _read_and_learn(cell, loss, weights, slope, own, share, longest, state, adjoint, tape, gradient):
-    """The loss (row LOSS of `state`) and dL/dweights of one word for each lane of a block."""
+    """Compute the loss (row LOSS of `state`) and dL/dweights of one word for each lane of a block."""
     gradient[:] = 0
     state[:] = 0
     adjoint[:] = 0

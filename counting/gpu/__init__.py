@@ -50,7 +50,7 @@ def check() -> None:
         raise NoGPU(f"counting.gpu needs a GPU by NVIDIA and its driver; numba-cuda finds none ({reason})")
 
 
-def train(  # noqa: PLR0913: as `training.train`
+def train(  # noqa: PLR0913  as `training.train`
     regimen: Regimen,
     words: Words,
     validation: Words,

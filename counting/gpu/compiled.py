@@ -11,14 +11,18 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from numba import cuda
-from numba.cuda.cudadrv import nvvm
+from numba.cuda.cudadrv import nvvm as _nvvm
 
 from counting.engine.lanes import LANES
 from counting.gpu.threads import kernel_functions, signatures
+
+nvvm: Any = _nvvm
+jit: Any = cuda.jit  # numba-cuda's, whose options are others than those of Numba's own
 
 _INEXACT = re.compile(
     r"^.*(\bfma\.|\bmad\.(rn\.|rz\.)?f|\.approx|\.ftz|\.full|\b(add|sub|mul|div|rcp|sqrt)\.f(32|64)).*$", re.MULTILINE
@@ -34,9 +38,9 @@ def exactly() -> Iterator[None]:
     """
     compile_ir = nvvm.compile_ir
 
-    def compile_exactly(code: object, **options: object) -> bytes:
+    def compile_exactly(code: Any, **options: Any) -> bytes:
         if "gen-lto" in options:
-            raise RuntimeError("kernels of counting.gpu must not be compiled for link-time optimization: it fuses × and +")
+            raise RuntimeError("kernels must not be compiled for link-time optimization: it fuses × and +")
         ptx = compile_ir(code, **options, fma=False)
         check_ptx(ptx.decode())
         return ptx
@@ -62,13 +66,13 @@ def check_ptx(ptx: str) -> None:
 
 
 @functools.cache
-def compiled(name: str, kind: tuple[str, ...], device: int) -> Callable:
+def compiled(name: str, kind: tuple[str, ...], device: int) -> Any:
     """Compile and load a kernel for the GPU of this number, which must be the current one. kind: cell, dtype, loss.
 
     Raises RuntimeError where its code would not have the CPU's bits.
     """
     with exactly():
-        return cuda.jit(signatures(kind[1])[name], lto=False)(kernel_functions(*kind)[name])
+        return jit(signatures(kind[1])[name], lto=False)(kernel_functions(*kind)[name])
 
 
 def launch(name: str, kind: tuple[str, ...], grid: tuple[int, ...], *arguments: object) -> None:

@@ -69,7 +69,9 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
             step_back(weights, slope, _bit(brackets, word, t), tape[t], adjoint, gradient, 0)
 
     @inlined
-    def train_run(parameters, moments1, moments2, powers, words, order, options, tape, weights, gradient, state, adjoint):
+    def train_run(
+        parameters, moments1, moments2, powers, words, order, options, tape, weights, gradient, state, adjoint
+    ):
         """Train one run for an epoch, as `train.train_epoch`; return the mean loss. tape: (longest, rows · LANES)."""
         learning_rate, gain, slope, clip = options
         gain, slope = like(gain, parameters[0]), like(slope, parameters[0])

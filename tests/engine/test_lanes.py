@@ -1,4 +1,4 @@
-"""Loops over lanes become SIMD: one that does not gives the same bits ten times as slowly, and no other test would tell."""
+"""Loops over lanes become SIMD: one that does not gives the same bits, ten times as slowly."""
 
 from __future__ import annotations
 
