@@ -15,7 +15,6 @@ and caches what they do not. The environment variable COUNTING_RESULTS changes t
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
@@ -29,7 +28,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
-from counting import engine, files, training
+from counting import files, sources, training
 from counting.cells import Networks, checked_seeds
 from counting.dyck import Words
 from counting.regimens import Regimen
@@ -211,13 +210,8 @@ def manifest(path: Path) -> dict[str, object]:
 
 
 def code_sha256() -> str:
-    """SHA-256 of the code that turns a sweep into numbers, comments and docstrings left out.
-
-    Who trains which runs, `training` and `workers`, is no part of it: it changes no bit.
-    """
-    own = (Path(__file__).with_name(f"{name}.py") for name in ("epochs", "runs", "schedule"))
-    sources = [*engine.SOURCES, *own]
-    return _digest(*(_statements(source.read_text(encoding="utf-8")).encode() for source in sources))
+    """Digest the code that turns a sweep into numbers: `training` and all that it imports."""
+    return sources.digest("import counting.training")
 
 
 def cache_folder() -> Path:
@@ -300,15 +294,3 @@ def _digest(*parts: bytes) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _statements(source: str) -> str:
-    """Source without comment lines, blank lines and docstrings: what is left when only words change."""
-    dropped: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            dropped |= set(range(node.lineno, node.end_lineno + 1))
-    lines = enumerate(source.splitlines(), 1)
-    return "\n".join(
-        line for number, line in lines if number not in dropped and line.strip() and not line.strip().startswith("#")
-    )

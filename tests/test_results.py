@@ -100,13 +100,6 @@ def test_other_code_is_trained(words, trainings, monkeypatch):
     assert trainings == [3, 3]
 
 
-def test_code_digest_reads_statements_only():
-    bare = "def f(x):\n    return x + 1\n"
-    dressed = '"""Module."""\n\n# why\ndef f(x):\n    """What."""\n    # how\n    return x + 1\n'
-    assert results._statements(bare) == results._statements(dressed)
-    assert results._statements(bare) != results._statements(bare.replace("1", "2"))
-
-
 def test_record_writes_committed_results_and_verify_accepts_them(words, folders, monkeypatch, trainings):
     runs = recorded(monkeypatch, words)
     before = committed(folders).read_bytes()
