@@ -7,14 +7,14 @@ numbers cannot depend on which runs share its block, on the width of the machine
 
 from __future__ import annotations
 
-import functools
-
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
+
+from counting.compiled import keeping
 
 LANES = 64
 """Runs in a block: 4 AVX-512 vectors, enough independent work to hide the latency of one step."""
@@ -38,8 +38,10 @@ lane_loop = numba.njit(**_OPTIONS)
 It takes few, flat arrays: LLVM checks once per call that they do not overlap, and gives up when there are many.
 """
 
-kernel = functools.partial(numba.njit, cache=True, **_OPTIONS)
-"""An entry point called from Python: releases the GIL, compiled once per machine and kept on disk."""
+
+def kernel():
+    """Compile an entry point called from Python: releases the GIL, compiled once per machine and kept on disk."""
+    return numba.njit(cache=keeping(), **_OPTIONS)
 
 
 @inlined
