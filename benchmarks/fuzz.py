@@ -37,6 +37,7 @@ SECONDS_A_FILE, BATCH = 5, 2_000
 
 
 def main() -> int:
+    """Read the command line, read files until the time is over."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,7 +67,7 @@ def main() -> int:
 
 
 def one_batch(seed: int, number: int) -> tuple[Counter[str], float, float]:
-    """What came of BATCH files, MB by which memory grew, and seconds of the slowest file."""
+    """Read BATCH files; returns what came of them, MB by which memory grew, and seconds of the slowest file."""
     context = get_context("fork")
     receive, send = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").exists() else None) as folder:

@@ -37,6 +37,7 @@ def digest(array: np.ndarray) -> bytes:
 
 
 def sha256(nets: Networks) -> str:
+    """Digest all parameters."""
     return hashlib.sha256(b"".join(digest(nets.parameters[name]) for name in sorted(nets.parameters))).hexdigest()
 
 
@@ -86,6 +87,7 @@ def measure(runs: int) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Read the command line, measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, default=RUNS, help=f"default {RUNS:,}")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/gpu.json")

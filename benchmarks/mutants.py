@@ -313,8 +313,7 @@ def record() -> None:
 
     A verdict of mutants.csv is "equivalent", "harmless" or "hole".
     """
-    from measured import keep
-
+    from counting import measurements
     from counting.statistics import wilson
 
     with JUDGED.open(encoding="utf-8", newline="") as file:
@@ -344,7 +343,7 @@ def record() -> None:
     tables = {"mutants": pd.DataFrame(rows), "survivors": pd.DataFrame(survivors)}
     for table in tables.values():
         print(table.to_string(index=False), end="\n\n")
-    print(keep("mutants", tables, "cosmic-ray"))
+    print(measurements.record("mutants", tables, "cosmic-ray"))
 
 
 def main() -> None:
