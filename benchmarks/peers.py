@@ -114,9 +114,7 @@ def jax_training(task: Task, gradient: str) -> Callable[[], np.ndarray]:
     """Train with JAX."""
     import peer_jax
 
-    return peer_jax.Training(
-        task.cell, gradient, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate
-    )
+    return peer_jax.Training(task.cell, gradient, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate)
 
 
 def torch_training(task: Task, way: str) -> Callable[[], np.ndarray]:
@@ -189,6 +187,7 @@ Entry = tuple[str, int, Task, Callable[..., Any], tuple[Any, ...]]
 
 def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
     """List who trains a cell on these words."""
+
     def task(words: int, runs: int = RUNS) -> Task:
         return Task(cell, name, words // 10 if quick else words, runs)
 
@@ -214,6 +213,7 @@ def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
 
 def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
     """List who reads the longest words."""
+
     def task(words: int, runs: int = RUNS) -> Task:
         return Task(cell, LONG, 16 if quick else words, runs)
 
