@@ -1,8 +1,9 @@
 """Mutation testing: small faults are put into the library, one at a time, and its tests must notice.
 
     pip install -c constraints.txt cosmic-ray==8.7.0 coverage
-    python benchmarks/mutants.py run dyck --sample 150      tests a sample; again: goes on where it stopped
-    python benchmarks/mutants.py again dyck                 tests again what survived, by the tests as they are now
+    python benchmarks/mutants.py run dyck --sample 150      meets a sample; once more: goes on where it stopped
+    python benchmarks/mutants.py run dyck --compiled        what survived meets all tests, as they usually run
+    python benchmarks/mutants.py again dyck                 what survived both meets the tests as they are now
     python benchmarks/mutants.py record                     the tables, with the judgements of mutants.csv
 
 A mutant is one operator, number, condition, decorator or loop of the source changed as Cosmic Ray changes it; those
@@ -11,9 +12,9 @@ kind, of which every k-th is tested: a sample that is spread evenly over the sou
 
 A mutant costs seconds, for nothing is compiled: kernels run as the Python that they are, with `LANES` runs in a block.
 It meets the tests that reach its line and end within `SECONDS` so, the quickest first, until one fails. It is killed
-if one does, or takes eight times as long as usual. What survives met no test that is slow, or looks at compiled code:
-`--compiled` tries the survivors once more, by all tests of the subject as they usually run. All happens in a copy of
-the repository, in processes forked from one that has imported PyTorch and Numba but nothing of `counting`.
+if one does, or takes eight times as long as usual. What survives so met no test that is slow, or looks at compiled
+code: then, minutes each, it meets them all. All happens in a copy of the repository, in processes forked from one that
+has imported PyTorch and Numba but nothing of `counting`.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def test(subject: str, size: int, minutes: float, again: bool, compiled: bool) -
             (copy / mutant.file).write_text(whole, encoding="utf-8")
             row = {
                 "mutant": asdict(mutant), "population": len(population), "outcome": outcome, "by": by,
-                "seconds": round(seconds, 1), "again": again or compiled, **_change(mutant, whole, changed),
+                "seconds": round(seconds, 1), "again": again, **_change(mutant, whole, changed),
             }  # fmt: skip
             with (OUT / f"{subject}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -299,12 +300,12 @@ def _change(mutant: Mutant, whole: str, changed: str) -> dict[str, str]:
 
 
 def outcomes(subject: str) -> dict[str, dict[str, Any]]:
-    """Read what came of each mutant, the last word on it; `first` is the first."""
+    """Read what came of each mutant, the last word on it; `first` is that before any test was written for it."""
     log, found = OUT / f"{subject}.jsonl", {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
         row = json.loads(line)
         key = Mutant(**row["mutant"]).key
-        found[key] = row | {"first": found.get(key, row | {"first": row["outcome"]})["first"]}
+        found[key] = row | {"first": found[key]["first"] if row["again"] else row["outcome"]}
     return found
 
 
@@ -355,7 +356,7 @@ def main() -> None:
         command.add_argument("subject", choices=SUBJECTS)
         command.add_argument("--sample", type=int, default=150, help="mutants of this subject (default: 150)")
         command.add_argument("--minutes", type=float, default=float("inf"), help="stop before the next one")
-        command.add_argument("--compiled", action="store_true", help="survivors once more, by all tests, compiled")
+        command.add_argument("--compiled", action="store_true", help="what survived, by all tests, compiled")
     commands.add_parser("record")
     options = parser.parse_args()
     if options.command == "record":
