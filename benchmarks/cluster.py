@@ -32,10 +32,12 @@ EMPTY = 40
 
 
 def processes(count: int) -> Executor:
+    """Start so many workers."""
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 def train(regimen: Regimen, seeds: range, executor: Executor | None, threads: int | None = None) -> None:
+    """Train, and drop the runs."""
     options = {"checkpoints": (), "threads": threads, "executor": executor, "progress": False}
     training.train(regimen, SPLITS["train"], SPLITS["validation"], seeds, **options)
 
@@ -51,7 +53,7 @@ def seconds(call: Callable[[], object], times: int) -> float:
 
 
 def scaling() -> pd.DataFrame:
-    """Runs per second of the whole regimen; each worker or thread has one shard."""
+    """Measure runs per second of the whole regimen; each worker or thread has one shard."""
     rows, regimen = [], REGIMEN.but(epochs=EPOCHS)
     for kind, count in [("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2)]:
         with contextlib.ExitStack() as stack:
@@ -68,7 +70,7 @@ def scaling() -> pd.DataFrame:
 
 
 def shard() -> pd.DataFrame:
-    """What `workers.cost` counts with: one row."""
+    """Measure what `workers.cost` counts with: one row."""
     regimen, seeds = REGIMEN.but(epochs=EPOCHS), range(training.SHARD)
     start = training.initial_networks(REGIMEN, seeds)
     train_words, validation = SPLITS["train"], SPLITS["validation"]
@@ -102,6 +104,7 @@ def _received(call: tuple) -> int:
 
 
 def main() -> None:
+    """Read the command line, measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="keep the tables in results/measured/")
     chosen = parser.parse_args()

@@ -10,115 +10,107 @@ survived.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import itertools
 import random
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from counting import measurements, results
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import accidents
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+import accidents  # noqa: E402
 
 RUNS = 40
 """Of the sweep that is killed: 20 shards."""
 
 
-class Row:
-    """How often a fault came, how often it was survived, and what there is to say."""
-
-    def __init__(self, what: str) -> None:
-        self.what, self.remarks = what, ""
-        self.times = self.passed = 0
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """One fault; what goes wrong is said and counted."""
-        self.times += 1
+def row(what: str, faults: Iterable[Callable[[], object]], say: Callable[[list], str]) -> dict[str, object]:
+    """Meet faults; a row of the table. say: what there is to say about those that were survived."""
+    times, survived = 0, []
+    for fault in faults:
+        times += 1
         try:
-            yield
-            self.passed += 1
-        except Exception as error:  # noqa: BLE001
-            print(f"{self.what}: {type(error).__name__}: {error}", flush=True)
+            survived.append(fault())
+        except Exception as error:
+            print(f"{what}: {type(error).__name__}: {error}", flush=True)
+    return {"what": what, "times": times, "passed": len(survived), "remarks": say(survived)}
 
 
-def kills(folder: Path, times: int, seconds: float, expected: str, writing: bool) -> Row:
-    """Kills that come after the sweep has ended are resumed and checked too, but not counted."""
+def kills(folder: Path, times: int, seconds: float, expected: str, writing: bool) -> dict[str, object]:
+    """Kill a sweep; kills that come after its end are checked too, but not counted."""
+    draw, numbers = random.Random(writing), itertools.count()
+
+    def kill() -> accidents.Kill:
+        while True:
+            place, after = folder / f"{writing}-{next(numbers)}", draw.uniform(0, seconds)
+            found = accidents.kill_and_resume(place, RUNS, after, expected, writing=writing)
+            if not found.ended:
+                return found
+
+    def say(found: list[accidents.Kill]) -> str:
+        shards, partial = [one.finished for one in found], sum(one.partial > 0 for one in found)
+        of = f"{min(shards, default=0)} to {max(shards, default=0)} of {RUNS // accidents.SHARD}"
+        return f"{of} shards were finished, {partial} times a file was half written"
+
     moment = "while a file of a sweep is written" if writing else "at a random moment of a sweep"
-    row, draw, found, late = Row(f"kill -9 {moment}, then resumed"), random.Random(writing), [], 0
-    while row.times < times:
-        place, after = folder / f"{writing}-{row.times}-{late}", draw.uniform(0, seconds)
-        with row.one():
-            kill = accidents.kill_and_resume(place, RUNS, after, expected, writing=writing)
-            if kill.ended:
-                late, row.times, row.passed = late + 1, row.times - 1, row.passed - 1
-            else:
-                found.append(kill)
-    shards = [kill.finished for kill in found]
-    row.remarks = (
-        f"{min(shards, default=0)} to {max(shards, default=0)} of {RUNS // accidents.SHARD} shards were finished, "
-        f"{sum(kill.partial > 0 for kill in found)} times a file was half written"
-    )
-    return row
+    return row(f"kill -9 {moment}, then resumed", [kill] * times, say)
 
 
-def writers_at_once(folder: Path, times: int, expected: str) -> Row:
-    row = Row("two processes that obtain the same sweep at once")
-    for number in range(times):
-        with row.one():
-            accidents.two_writers(folder / f"pair-{number}", RUNS // 4, expected)
-    row.remarks = "one file is left, the same as one process leaves"
-    return row
+def pairs(folder: Path, times: int, expected: str) -> dict[str, object]:
+    """Let two processes obtain the same sweep."""
+    faults = [lambda n=n: accidents.two_writers(folder / f"pair-{n}", RUNS // 4, expected) for n in range(times)]
+    what = "two processes that obtain the same sweep at once"
+    return row(what, faults, lambda _: "they leave what one process leaves")
 
 
-def mutations(whole: Path, mutant: Path, times: int) -> Iterator[Row]:
-    """Of each kind; no more than 256 MiB of memory may be asked for."""
+def mutations(whole: Path, mutant: Path, times: int) -> Iterator[dict[str, object]]:
+    """Change a file, each kind so many times; no more than 256 MiB of memory may be asked for."""
     content, runs = whole.read_bytes(), results.load(whole)
     for kind in accidents.MUTATIONS:
-        row, draw, counts = Row(f"result file: {kind}"), random.Random(kind), Counter()
+        draw = random.Random(kind)
+        faults = [lambda d=draw, k=kind: accidents.refused(mutant, accidents.mutated(content, k, d), runs)] * times
         with accidents.memory(2**28):
-            for _ in range(times):
-                with row.one():
-                    counts[accidents.refused(mutant, accidents.mutated(content, kind, draw), runs)] += 1
-        row.remarks = f"{counts[True]} refused, {counts[False]} harmless"
-        yield row
+            yield row(
+                f"result file: {kind}", faults, lambda found: f"{sum(found)} refused, {found.count(False)} harmless"
+            )
 
 
-def disks(folder: Path, whole: Path) -> Iterator[Row]:
-    writers = accidents.writers(results.load(whole), results.manifest(whole))
+def disks(folder: Path, whole: Path) -> Iterator[dict[str, object]]:
+    """Write on disks that are full, and that are read-only."""
+
+    def full(write: Callable[[Path], object], free: int) -> None:
+        filler = accidents.fill(disk, free * 1024)
+        accidents.fails_well(write, disk / "kept.json", accidents.FULL)
+        filler.unlink()
+
+    def locked(write: Callable[[Path], object]) -> None:
+        with accidents.read_only(disk):
+            accidents.fails_well(write, disk / "kept.json", accidents.READ_ONLY)
+
     with accidents.small_disk(folder / "disk") as disk:
-        for name, write in writers.items():
-            path = disk / "kept.json"
-            write(path)
-            full = Row(f"disk full: {name}")
-            for free in range(10):
-                with full.one():
-                    filler = accidents.fill(disk, free * 1024)
-                    accidents.fails_well(write, path, accidents.FULL)
-                    filler.unlink()
-            full.remarks = "0 to 9 KiB free: clear error, earlier file intact"
-            locked = Row(f"read-only disk: {name}")
-            locked.remarks = "clear error, earlier file intact"
-            with locked.one(), accidents.read_only(disk):
-                accidents.fails_well(write, path, accidents.READ_ONLY)
-            yield from (full, locked)
+        for name, write in accidents.writers(results.load(whole), results.manifest(whole)).items():
+            write(disk / "kept.json")
+            well = "clear error, earlier file intact"
+            fills = [lambda w=write, n=n: full(w, n) for n in range(10)]
+            yield row(f"disk full: {name}", fills, lambda _, well=well: f"0 to 9 KiB free: {well}")
+            yield row(f"read-only disk: {name}", [lambda w=write: locked(w)], lambda _, well=well: well)
 
 
 def undisturbed(folder: Path, runs: int) -> tuple[Path, str, float]:
-    """The file that a sweep ends with, its SHA-256, and the seconds that the sweep takes."""
+    """Give a file of a sweep, the SHA-256 of all its files, and the seconds that it takes."""
     before = time.monotonic()
     accidents.start(folder, runs).join()
-    seconds = time.monotonic() - before
-    return next((folder / "results").iterdir()), accidents.outcome(folder), seconds
+    return next((folder / "results").iterdir()), accidents.outcome(folder), time.monotonic() - before
 
 
 def main() -> int:
+    """Read the command line, meet all faults."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=54, help="and a third as many while a file is written (54)")
     parser.add_argument("--mutations", type=int, default=200, help="of each of the ten kinds (default: 200)")
@@ -132,11 +124,11 @@ def main() -> int:
         rows = [
             kills(folder, chosen.kills, seconds, digest, writing=False),
             kills(folder, chosen.kills // 3, seconds, digest, writing=True),
-            writers_at_once(folder, chosen.pairs, small_digest),
+            pairs(folder, chosen.pairs, small_digest),
             *mutations(small, folder / "mutant", chosen.mutations),
             *disks(folder, small),
         ]
-    table = pd.DataFrame([vars(row) for row in rows])[["what", "times", "passed", "remarks"]]
+    table = pd.DataFrame(rows)
     print(table.to_string(index=False))
     if chosen.record:
         print(f"kept in {measurements.record('faults', {'faults': table})}")

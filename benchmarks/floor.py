@@ -202,7 +202,7 @@ def instructions(mix: Counter[str], lanes: int) -> list[str]:
 
 
 def micro_kernel(mix: Counter[str], lanes: int) -> Callable[[int], float]:
-    """Runs so many rounds of a mix; returns the processor seconds of one."""
+    """Compile a mix: a call runs so many rounds of it and returns the processor seconds of one."""
     registers, first = ("zmm", 16) if lanes == 16 else ("ymm", 14)
     setup = ["mov $0, %rcx", "mov $1, %rdx"]
     setup += [f"vmovaps (%rdx), %{registers}{first + i}" for i in range(2)]
@@ -242,27 +242,27 @@ def micro_kernel(mix: Counter[str], lanes: int) -> Callable[[int], float]:
 
 @functools.cache
 def _micro_kernels(cell: str) -> dict[str, Callable[[], float]]:
-    """For "learned", "read" and "word": measures once, ns for each run."""
+    """Compile "learned", "read" and "word": a call measures once, ns for each run."""
     mixes, lanes = counts(cell)
     kernels = {name: micro_kernel(mix, lanes) for name, mix in mixes.items()}
     return {name: lambda f=f: 1e9 * f(20_000) / lanes for name, f in kernels.items()}
 
 
 def floor_ns(cell: str, symbols_per_word: float, times: int = 20) -> float:
-    """The floor of training: ns for each symbol and run, its share of a word's step of Adam included."""
+    """Measure the floor of training: ns for each symbol and run, its share of a word's step of Adam included."""
     measure = _micro_kernels(cell)
     best = {name: min(measure[name]() for _ in range(times)) for name in ("learned", "word")}
     return best["learned"] + best["word"] / symbols_per_word
 
 
 def evaluation_floor_ns(cell: str, times: int = 20) -> float:
-    """The floor of evaluation: ns for each symbol and run."""
+    """Measure the floor of evaluation: ns for each symbol and run."""
     measure = _micro_kernels(cell)["read"]
     return min(measure() for _ in range(times))
 
 
 def training_ns(cell: str, words: dyck.Words) -> float:
-    """The engine's time of training, ns for each symbol and run: all of `training.train`."""
+    """Measure the engine's time of training, ns for each symbol and run: all of `training.train`."""
     regimen = regimens.PAPER[cell].but(epochs=EPOCHS)
     start = time.process_time()
     training.train(regimen, words, words[:1], range(RUNS), checkpoints=[], threads=1, progress=False)
@@ -270,7 +270,7 @@ def training_ns(cell: str, words: dyck.Words) -> float:
 
 
 def evaluation_ns(cell: str, words: dyck.Words) -> float:
-    """The engine's time of reading and deciding, ns for each symbol and run."""
+    """Measure the engine's time of reading and deciding, ns for each symbol and run."""
     parameters = pack_blocks(cells.initialize(cell, range(LANES)).parameters)[0]
     start = time.process_time()
     read.decide(block.CELLS.index(cell), parameters, words.tokens, words.lengths, True)
@@ -316,6 +316,7 @@ def table_of_counts() -> pd.DataFrame:
 
 
 def main() -> None:
+    """Read the command line, count and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
     arguments = parser.parse_args()

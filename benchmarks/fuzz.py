@@ -37,9 +37,8 @@ SECONDS_A_FILE, BATCH = 5, 2_000
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line, read files until the time is over."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", action="store_true", help="keep the numbers in results/measured")
@@ -66,7 +65,7 @@ def main() -> int:
 
 
 def one_batch(seed: int, number: int) -> tuple[Counter[str], float, float]:
-    """What came of BATCH files, MB by which memory grew, and seconds of the slowest file."""
+    """Read BATCH files; returns what came of them, MB by which memory grew, and seconds of the slowest file."""
     context = get_context("fork")
     receive, send = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").exists() else None) as folder:

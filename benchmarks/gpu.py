@@ -83,7 +83,7 @@ def measure(runs: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Measure, print and, if asked, record."""
+    """Read the command line, measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, default=RUNS, help=f"default {RUNS:,}")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/gpu.json")

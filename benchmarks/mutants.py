@@ -1,18 +1,20 @@
 """Mutation testing: small faults are put into the library, one at a time, and its tests must notice.
 
-    pip install -c constraints.txt cosmic-ray==8.7.0
-    python benchmarks/mutants.py run dyck --sample 100      tests a sample; again: goes on where it stopped
-    python benchmarks/mutants.py again dyck                 tests again what survived, by the tests as they are now
+    pip install -c constraints.txt cosmic-ray==8.7.0 coverage
+    python benchmarks/mutants.py run dyck --sample 150      meets a sample; once more: goes on where it stopped
+    python benchmarks/mutants.py run dyck --compiled        what survived meets all tests, as they usually run
+    python benchmarks/mutants.py again dyck                 what survived both meets the tests as they are now
     python benchmarks/mutants.py record                     the tables, with the judgements of mutants.csv
 
 A mutant is one operator, number, condition, decorator or loop of the source changed as Cosmic Ray changes it; those
 inside annotations, which nobody runs, are left out. All of a subject's mutants stand in a list, by file, place and
 kind, of which every k-th is tested: a sample that is spread evenly over the sources, from a fixed seed.
 
-A mutant is killed if the subject's tests fail, or do not end in eight times their usual time. It is tested in a
-copy of the repository, never in this folder, by a process forked from one that has imported PyTorch and Numba but
-nothing of `counting`. Changed kernels are compiled anew, into a cache of their own in `_build/mutants`; so a mutant
-takes seconds in `dyck`, half a minute in `engine` and up to three in `certificate`.
+A mutant costs seconds, for nothing is compiled: kernels run as the Python that they are, with `LANES` runs in a block.
+It meets the tests that reach its line and end within `SECONDS` so, the quickest first, until one fails. It is killed
+if one does, or takes eight times as long as usual. What survives so met no test that is slow, or looks at compiled
+code: then, minutes each, it meets them all. All happens in a copy of the repository, in processes forked from one that
+has imported PyTorch and Numba but nothing of `counting`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import ast
 import csv
 import json
 import os
-import resource
+import re
 import shutil
 import signal
 import sys
@@ -32,36 +34,42 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import interpreted
 import numpy as np
 import pandas as pd
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "mutants"
 JUDGED = Path(__file__).with_suffix(".csv")
 SEED = 2022
-MEMORY = 6 * 2**30
+LANES, SECONDS = 4, 3
+ENOUGH = 40
+"""Tests that a mutant meets at most."""
 
 SUBJECTS = {
     "dyck": (["counting/dyck.py"], ["tests/test_dyck.py"]),
+    "results": (
+        [f"counting/{part}.py" for part in ("results", "files", "sources", "statistics", "sweeps")],
+        [f"tests/test_{part}.py" for part in ("files", "sources", "statistics", "sweeps", "results")],
+    ),
     "evaluation": (["counting/evaluation.py"], ["tests/test_evaluation.py"]),
-    "anatomy": (
-        ["counting/anatomy/*.py"],
-        [f"tests/test_{part}.py" for part in
-         ("anatomy", "anatomy_lstm", "anatomy_relu", "anatomy_gru", "exact", "rounding")],
-    ),
-    "certificate": (["counting/certificate/*.py"], ["tests/test_certificate.py", "tests/test_many.py"]),
-    "engine": (
-        [f"counting/engine/{part}.py" for part in
-         ("activations", "adam", "gru", "layout", "lstm", "packed", "readout", "relu", "shuffle")],
-        ["tests/engine", "tests/test_evaluation.py", "tests/test_reference.py"],
-    ),
-}  # fmt: skip
-"""Subject -> its sources, and the tests that are held to know them, quickest first."""
+    "anatomy": (["counting/anatomy/*.py"], ["tests/test_anatomy*.py", "tests/test_exact.py", "tests/test_rounding.py"]),
+    "certificate": (["counting/certificate/*.py"], ["tests/test_certificate*.py", "tests/test_many.py"]),
+    "engine": (["counting/engine/*.py"], ["tests/engine/*.py", "tests/test_evaluation.py"]),
+}
+"""Subject -> its sources, and the tests that are held to know them."""
+
+IGNORED = ("RuntimeWarning", "pytest.PytestAssertRewriteWarning")
+"""Warnings of NumPy where kernels overflow on purpose, and of pytest, which is imported late."""
 
 
 @dataclass(frozen=True)
 class Mutant:
+    """A place in a file and what is done to it."""
+
     file: str
     line: int
     column: int
@@ -70,47 +78,35 @@ class Mutant:
 
     @property
     def key(self) -> str:
+        """Its name in tables."""
         return f"{self.file}:{self.operator}:{self.occurrence}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True, dest="command")
-    for name in ("run", "again"):
-        command = commands.add_parser(name)
-        command.add_argument("subject", choices=SUBJECTS)
-        command.add_argument("--sample", type=int, default=100, help="mutants of this subject (default: 100)")
-        command.add_argument("--minutes", type=float, default=float("inf"), help="stop before the next one")
-    commands.add_parser("record")
-    options = parser.parse_args()
-    if options.command == "record":
-        record()
-    else:
-        test(options.subject, options.sample, options.minutes, again=options.command == "again")
-
-
 def all_mutants(subject: str) -> list[Mutant]:
-    """By file, place and kind of change."""
+    """List them by file, place and kind of change."""
     from cosmic_ray import plugins
     from cosmic_ray.ast import ast_nodes, get_ast
 
-    # These two need to be told which names to replace.
+    # Those for variables need to be told which names to replace.
     operators = [name for name in plugins.operator_names() if "/Variable" not in name]
     found = []
-    for path in sorted(path for pattern in SUBJECTS[subject][0] for path in ROOT.glob(pattern)):
+    for path in paths(ROOT, SUBJECTS[subject][0]):
         source = path.read_text(encoding="utf-8")
         nodes, skipped = list(ast_nodes(get_ast(source))), list(_annotations(source))
         for name in operators:
             operator = plugins.get_operator(name)()
             places = [place for node in nodes for place, _ in operator.mutation_positions(node)]
             found += [
-                Mutant(str(path.relative_to(ROOT)), *place, name.removeprefix("core/"), occurrence)
+                Mutant(path.relative_to(ROOT).as_posix(), *place, name.removeprefix("core/"), occurrence)
                 for occurrence, place in enumerate(places)
                 if not any(start <= place < end for start, end in skipped)
             ]
     return sorted(found, key=lambda mutant: (mutant.file, mutant.line, mutant.column, mutant.operator))
+
+
+def paths(root: Path, patterns: list[str]) -> list[Path]:
+    """Find the files of these patterns."""
+    return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 
 def _annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -122,116 +118,141 @@ def _annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]
 
 
 def sampled(mutants: list[Mutant], size: int) -> list[Mutant]:
-    """Every k-th, from a random start; in random order, so that a run that is stopped is a sample too."""
+    """Take every k-th, from a random start; in random order, so that a run that is stopped is a sample too."""
     rng = np.random.default_rng(SEED)
     places = (rng.random() + np.arange(min(size, len(mutants)))) * len(mutants) / min(size, len(mutants))
     return [mutants[int(place)] for place in rng.permutation(places)]
 
 
-def test(subject: str, size: int, minutes: float, again: bool) -> None:
+class Reach:
+    """A plugin of pytest that notes which tests pass, in how many seconds, and which lines they run."""
+
+    def __init__(self, copy: Path) -> None:
+        from coverage import Coverage
+
+        self.copy, self.seconds, self.passed = copy, {}, {}
+        self.coverage = Coverage(data_file=None, source=[str(copy / "counting")], config_file=False)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """End a test that takes too long."""
+        self.coverage.start()
+        self.coverage.switch_context(item.nodeid)
+        signal.signal(signal.SIGALRM, _too_long)
+        signal.alarm(SECONDS)
+        started = time.monotonic()
+        yield
+        signal.alarm(0)
+        self.seconds[item.nodeid] = time.monotonic() - started
+        self.coverage.stop()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note whether all parts of a test passed."""
+        self.passed[report.nodeid] = self.passed.get(report.nodeid, True) and report.passed
+
+    def table(self) -> dict[str, Any]:
+        """List the tests that passed with their seconds, and for each file and line those that run it."""
+        seconds = {test: s for test, s in self.seconds.items() if self.passed.get(test)}
+        data, lines = self.coverage.get_data(), {}
+        for file in data.measured_files():
+            found = data.contexts_by_lineno(file)
+            name = Path(file).relative_to(self.copy).as_posix()
+            lines[name] = {line: [t for t in tests if t in seconds] for line, tests in found.items()}
+        return {"seconds": seconds, "lines": lines}
+
+
+class TooLong(BaseException):
+    """A test takes too long. No one catches it."""
+
+
+def _too_long(*_: object) -> None:
+    raise TooLong
+
+
+def test(subject: str, size: int, minutes: float, again: bool, compiled: bool) -> None:
     """Test a sample of mutants, or again those that survived, and write what came of each."""
     OUT.mkdir(parents=True, exist_ok=True)
-    log, started = OUT / f"{subject}.jsonl", time.monotonic()
-    population = all_mutants(subject)
-    before = outcomes(subject)
-    chosen = sampled(population, size)
-    if again:
+    started, population, before = time.monotonic(), all_mutants(subject), outcomes(subject)
+    chosen = [mutant for mutant in sampled(population, size) if mutant.key not in before]
+    if again or compiled:
         chosen = [Mutant(**row["mutant"]) for row in before.values() if row["outcome"] == "survived"]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(
-            ".git", "_build", ".venv", "__pycache__", ".*_cache", "results", "book", ".hypothesis"))  # fmt: skip
-        os.environ["XDG_CACHE_HOME"] = str(OUT / "cache")
-        _prepare(copy)
-        for _ in range(2):  # The first compiles.
-            usual, outcome, _ = _run_tests(copy, subject, 3_600)
-        if outcome != "survived":
-            raise SystemExit(f"the tests of {subject} fail without any mutant")
-        print(f"{subject}: {len(population):,} mutants, tests take {usual:.1f} s", flush=True)
+        _prepare(copy, subject, compiled)
+        tests = [path.relative_to(copy).as_posix() for path in paths(copy, SUBJECTS[subject][1])]
+        usual, _, _ = _run(copy, tests, 3_600, reach=None if compiled else copy.parent / "reach.json")
+        reach = {} if compiled else json.loads((copy.parent / "reach.json").read_text())
+        known = list(reach.get("seconds", tests))
+        if _run(copy, known, 3_600)[1] != "survived":
+            raise SystemExit(f"the tests of {subject} fail without any mutant: see {copy.parent / 'output.txt'}")
+        print(f"{subject}: {len(population):,} mutants, {len(known)} tests in {usual:.0f} s", flush=True)
         for number, mutant in enumerate(chosen):
             if time.monotonic() - started > 60 * minutes:
                 break
-            if mutant.key in before and not again:
-                continue
-            changed = _mutated(mutant)
-            if again and not _change(mutant, changed).items() <= before[mutant.key].items():
-                print(f"{mutant.key}: the source is another by now", flush=True)
-                continue
+            changed = _mutated(mutant, copy)
+            met = tests if compiled else _met(mutant, reach)
+            limit = 8 * usual if compiled else 20 + 8 * sum(reach["seconds"][test] for test in met)
+            whole = (copy / mutant.file).read_text(encoding="utf-8")
             (copy / mutant.file).write_text(changed, encoding="utf-8")
-            seconds, outcome, by = _run_tests(copy, subject, max(60, 8 * usual))
-            shutil.copy(ROOT / mutant.file, copy / mutant.file)
+            seconds, outcome, by = _run(copy, met, limit) if met else (0.0, "survived", "")
+            (copy / mutant.file).write_text(whole, encoding="utf-8")
             row = {
                 "mutant": asdict(mutant), "population": len(population), "outcome": outcome, "by": by,
-                "seconds": round(seconds, 1), "again": again, **_change(mutant, changed),
+                "seconds": round(seconds, 1), "again": again, **_change(mutant, whole, changed),
             }  # fmt: skip
-            with log.open("a", encoding="utf-8") as file:
+            with (OUT / f"{subject}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            print(f"{number + 1}/{len(chosen)} {outcome:8} {seconds:5.1f} s  {mutant.key}", flush=True)
+            print(f"{number + 1}/{len(chosen)} {outcome} {seconds:.1f} s  {len(met)} tests, {mutant.key}", flush=True)
 
 
-def _mutated(mutant: Mutant) -> str:
-    from cosmic_ray import plugins
-    from cosmic_ray.mutating import mutate_code
-
-    operator = plugins.get_operator(f"core/{mutant.operator}")()
-    return mutate_code((ROOT / mutant.file).read_text(encoding="utf-8"), operator, mutant.occurrence)
-
-
-def _change(mutant: Mutant, changed: str) -> dict[str, str]:
-    """The source line before and after; a removed decorator leaves an empty one."""
-    source = (ROOT / mutant.file).read_text(encoding="utf-8").splitlines()
-    lines = changed.splitlines()
-    after = lines[mutant.line - 1] if len(lines) == len(source) else ""
-    return {"before": source[mutant.line - 1].strip(), "after": " ".join(after.split())}
+def _met(mutant: Mutant, reach: dict[str, Any]) -> list[str]:
+    """Choose the quickest tests that run the line; for one that runs at import, of all that run some of the file."""
+    lines, seconds = reach["lines"].get(mutant.file, {}), reach["seconds"]
+    found = lines.get(str(mutant.line)) or {test for tests in lines.values() for test in tests}
+    return sorted(found, key=lambda test: seconds[test])[:ENOUGH]
 
 
-def _prepare(copy: Path) -> None:
-    """What every fork shares: imports that no mutant can change, and no bytecode that could be stale."""
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+def _prepare(copy: Path, subject: str, compiled: bool) -> None:
+    """Copy the repository, and import what every fork shares and no mutant can change."""
+    ignored = shutil.ignore_patterns(".git", "_build", ".venv", "__pycache__", ".*_cache", "results", "*.ipynb")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(OUT / "cache")}
     sys.dont_write_bytecode = True
     os.chdir(copy)
-    sys.path.insert(0, str(copy))
+    sys.path[:0] = [str(copy), str(copy / "tests")]
     import hypothesis
     import matplotlib.pyplot  # noqa: F401
     import numba  # noqa: F401
-    import pytest  # noqa: F401
     import safetensors.torch  # noqa: F401
     import scipy.stats  # noqa: F401
-    import torch  # noqa: F401
-    from hypothesis import Phase
+    import torch
 
+    if not compiled:
+        lanes = copy / "counting" / "engine" / "lanes.py"
+        lanes.write_text(re.sub(r"^LANES = \d+", f"LANES = {LANES}", lanes.read_text(), flags=re.MULTILINE))
+        interpreted.interpret()
+        torch.set_num_threads(1)
     # A failure is enough: no one reads the smallest.
-    hypothesis.settings.register_profile("first failure", phases=[Phase.explicit, Phase.generate])
-    hypothesis.settings.load_profile("first failure")
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    examples = 100 if compiled else 10
+    hypothesis.settings.register_profile("mutants", phases=phases, max_examples=examples, derandomize=True)
+    hypothesis.settings.load_profile("mutants")
     assert "counting" not in sys.modules
 
 
-def _run_tests(copy: Path, subject: str, limit: float) -> tuple[float, str, str]:
-    """Seconds, outcome and which test failed. The tests run in a fork, until the first failure."""
+def _run(copy: Path, tests: list[str], limit: float, reach: Path | None = None) -> tuple[float, str, str]:
+    """Run tests in a fork, until the first failure; returns seconds, outcome and which test failed."""
     started, output = time.monotonic(), copy.parent / "output.txt"
     child = os.fork()
     if not child:
         os.setsid()
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         file = os.open(output, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(file, 1)
         os.dup2(file, 2)
-        import pytest
-
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no",
-                   "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is there before pytest
-        code = 1
-        try:
-            code = int(pytest.main([*options, *SUBJECTS[subject][1]]))
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        os._exit(_tests(copy, tests, reach))
     status = None
     while status is None and time.monotonic() - started < limit:
-        time.sleep(0.05)
+        time.sleep(0.02)
         done, code = os.waitpid(child, os.WNOHANG)
         status = code if done else None
     seconds = time.monotonic() - started
@@ -239,67 +260,109 @@ def _run_tests(copy: Path, subject: str, limit: float) -> tuple[float, str, str]
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return seconds, "timeout", ""
-    failed = [line.split(" - ")[0] for line in output.read_text(errors="replace").splitlines()
-              if line.startswith(("FAILED", "ERROR"))]  # fmt: skip
+    lines = output.read_text(errors="replace").splitlines()
+    failed = [line.split(" - ")[0] for line in lines if line.startswith(("FAILED", "ERROR"))]
     return seconds, "killed" if status else "survived", failed[0] if failed else ""
 
 
-def outcomes(subject: str) -> dict[str, dict[str, object]]:
-    """What came of each mutant, the last word on it; `first` is the first."""
-    log = OUT / f"{subject}.jsonl"
-    found: dict[str, dict[str, object]] = {}
+def _tests(copy: Path, tests: list[str], reach: Path | None) -> int:
+    """Run the tests in this fork; returns its exit code."""
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--tb=no"]
+    options += [word for warning in IGNORED for word in ("-W", f"ignore::{warning}")]
+    try:
+        if reach is None:
+            return int(pytest.main([*options, "-x", *tests]))
+        plugin = Reach(copy)
+        pytest.main([*options, *tests], [plugin])
+        reach.write_text(json.dumps(plugin.table()))
+        return 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _mutated(mutant: Mutant, copy: Path) -> str:
+    from cosmic_ray import plugins
+    from cosmic_ray.mutating import mutate_code
+
+    operator = plugins.get_operator(f"core/{mutant.operator}")()
+    return mutate_code((copy / mutant.file).read_text(encoding="utf-8"), operator, mutant.occurrence)
+
+
+def _change(mutant: Mutant, whole: str, changed: str) -> dict[str, str]:
+    """Quote the source line before and after; a removed decorator leaves an empty one."""
+    source, lines = whole.splitlines(), changed.splitlines()
+    after = lines[mutant.line - 1] if len(lines) == len(source) else ""
+    return {"before": source[mutant.line - 1].strip(), "after": " ".join(after.split())}
+
+
+def outcomes(subject: str) -> dict[str, dict[str, Any]]:
+    """Read what came of each mutant, the last word on it; `first` is that before any test was written for it."""
+    log, found = OUT / f"{subject}.jsonl", {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
         row = json.loads(line)
         key = Mutant(**row["mutant"]).key
-        found[key] = row | {"first": found.get(key, row | {"first": row["outcome"]})["first"]}
+        found[key] = row | {"first": found[key]["first"] if row["again"] else row["outcome"]}
     return found
 
 
-def judgements() -> dict[tuple[str, str, str], dict[str, str]]:
-    """(file, line before, line after) -> verdict ("equivalent", "harmless" or "hole") and why."""
-    if not JUDGED.exists():
-        return {}
-    with JUDGED.open(encoding="utf-8", newline="") as file:
-        return {(row["file"], row["before"], row["after"]): row for row in csv.DictReader(file)}
-
-
 def record() -> None:
-    """Both tables: what came of all mutants, and a judgement of each that survived the first time."""
+    """Keep both tables: what came of all mutants, and a judgement of each that survived the first time.
+
+    A verdict of mutants.csv is "equivalent", "harmless" or "hole".
+    """
     from counting import measurements
     from counting.statistics import wilson
 
-    judged, rows, survivors = judgements(), [], []
+    with JUDGED.open(encoding="utf-8", newline="") as file:
+        judged = {(row["file"], row["before"], row["after"]): row for row in csv.DictReader(file)}
+    rows, survivors = [], []
     for subject in SUBJECTS:
-        if not (found := outcomes(subject)):
+        if not (found := list(outcomes(subject).values())):
             continue
-        of = pd.DataFrame(found.values())
-        first = int((of["first"] != "survived").sum())
-        now = int((of["outcome"] != "survived").sum())
-        low, high = wilson(first, len(of))
         verdicts = []
-        for row in found.values():
-            if row["first"] != "survived":
-                continue
-            mutant = row["mutant"]
-            place = (mutant["file"], row["before"], row["after"])
-            said = judged.get(place, {"verdict": "unjudged", "why": ""})
+        for row in (row for row in found if row["first"] == "survived"):
+            said = judged.get((row["mutant"]["file"], row["before"], row["after"]), {"verdict": "unjudged", "why": ""})
             verdicts.append(said["verdict"] if row["outcome"] == "survived" else "killed")
-            survivors.append(
-                {"subject": subject, "file": mutant["file"], "line": mutant["line"], "before": row["before"],
-                 "after": row["after"], "now": row["outcome"], "verdict": said["verdict"], "why": said["why"]}
-            )  # fmt: skip
-        equivalent = verdicts.count("equivalent")
-        rows.append(
-            {"subject": subject, "mutants": int(of["population"].iloc[-1]), "sampled": len(of),
-             "killed at first": first, "of these by time-out": int((of["first"] == "timeout").sum()),
-             "share killed at first": first / len(of), "low": low, "high": high,
-             "killed now": now, "survived": len(of) - now, "of these equivalent": equivalent,
-             "share killed now": now / len(of), "share of those not equivalent": now / (len(of) - equivalent)}
-        )  # fmt: skip
+            place = {"file": row["mutant"]["file"], "line": row["mutant"]["line"]}
+            texts = {key: row[key] for key in ("before", "after")}
+            judgement = {"now": row["outcome"], "verdict": said["verdict"], "why": said["why"]}
+            survivors.append({"subject": subject} | place | texts | judgement)
+        n, equivalent = len(found), verdicts.count("equivalent")
+        first, now = (n - sum(row[when] == "survived" for row in found) for when in ("first", "outcome"))
+        low, high = wilson(first, n)
+        rows.append({
+            "subject": subject, "mutants": found[-1]["population"], "sampled": n, "killed at first": first,
+            "of these by time-out": sum(row["first"] == "timeout" for row in found),
+            "share killed at first": first / n, "low": low, "high": high, "killed now": now, "survived": n - now,
+            "of these equivalent": equivalent, "share killed now": now / n,
+            "share of those not equivalent": now / (n - equivalent),
+        })  # fmt: skip
     tables = {"mutants": pd.DataFrame(rows), "survivors": pd.DataFrame(survivors)}
     for table in tables.values():
         print(table.to_string(index=False), end="\n\n")
     print(measurements.record("mutants", tables, "cosmic-ray"))
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, dest="command")
+    for name in ("run", "again"):
+        command = commands.add_parser(name)
+        command.add_argument("subject", choices=SUBJECTS)
+        command.add_argument("--sample", type=int, default=150, help="mutants of this subject (default: 150)")
+        command.add_argument("--minutes", type=float, default=float("inf"), help="stop before the next one")
+        command.add_argument("--compiled", action="store_true", help="what survived, by all tests, compiled")
+    commands.add_parser("record")
+    options = parser.parse_args()
+    if options.command == "record":
+        record()
+    else:
+        test(options.subject, options.sample, options.minutes, options.command == "again", options.compiled)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Weights(NamedTuple):
 
 
 def weights(cell: str, p: Any) -> Weights:
-    """The rows of `p`, sorted; biases that always act together are added once a word."""
+    """Sort the rows of `p`; biases that always act together are added once a word."""
     g = cells.gates(cell)
     w_in, w_hh, b_in, b_hh = (4 + k * g for k in (0, 2, 3, 4))
     bias = [p[b_in + k] + p[b_hh + k] for k in range(g)]
@@ -69,7 +69,9 @@ def step(f: Any, cell: str, w: Weights, closing: Any, h: Any, c: Any) -> tuple[A
     return o * tanh_c, after, (i, forget, g, o, tanh_c, c, h)
 
 
-def step_back(f: Any, cell: str, w: Weights, tape: tuple[Any, ...], dh: Any, dc: Any) -> tuple[Any, Any, list[Any], Any]:
+def step_back(
+    f: Any, cell: str, w: Weights, tape: tuple[Any, ...], dh: Any, dc: Any
+) -> tuple[Any, Any, list[Any], Any]:
     """Adjoint of `step`: dL/dh and dL/dc before it, dL/d pre-activation of each gate, and of the GRU's recall."""
     if cell == "relu":
         z, _ = tape
@@ -93,4 +95,5 @@ def step_back(f: Any, cell: str, w: Weights, tape: tuple[Any, ...], dh: Any, dc:
 
 
 def logits(w: Weights, h: Any) -> tuple[Any, Any]:
+    """Read out."""
     return w.out[0] * h + w.out[2], w.out[1] * h + w.out[3]

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import peer_cells
 from jax import lax
 
-import peer_cells
 from counting import cells
 from counting.dyck import Words
 
@@ -93,7 +93,7 @@ GRADIENTS = {"automatic": automatic_gradient, "written": written_gradient}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2,))
-def train_epoch(cell, gradient, state, closing, deep, lengths, order, rate):
+def train_epoch(cell, gradient, state, closing, deep, lengths, order, rate):  # noqa: PLR0913
     """Every run reads its words one by one. state: p, both moments, count of steps. order: (words, runs)."""
 
     def read(state, word):
@@ -120,6 +120,7 @@ class Training:
         self.compiled_in = time.perf_counter() - began
 
     def state(self) -> tuple[jax.Array, ...]:
+        """Give fresh parameters and moments."""
         p = jnp.array(self.start)
         return p, jnp.zeros_like(p), jnp.zeros_like(p), jnp.float32(0)
 

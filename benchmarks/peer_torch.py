@@ -11,9 +11,9 @@ import time
 from types import SimpleNamespace
 
 import numpy as np
+import peer_cells
 import torch
 
-import peer_cells
 from counting.dyck import Words
 
 F = SimpleNamespace(where=torch.where, sigmoid=torch.sigmoid, tanh=torch.tanh, relu=torch.relu)
@@ -30,8 +30,8 @@ def loss(cell: str, p: torch.Tensor, closing: torch.Tensor, deep: torch.Tensor, 
     return total
 
 
-def update(cell, vmap, p, m, v, k, closing, deep, share, rate):
-    """A word of every run: gradient and a step of Adam."""
+def update(cell, vmap, p, m, v, k, closing, deep, share, rate):  # noqa: PLR0913
+    """Read a word of every run: gradient and a step of Adam."""
     rows = torch.unbind(p)
     if vmap:
         gradient = torch.func.grad(lambda *x: loss(cell, *x))
@@ -57,6 +57,7 @@ class Training:
         self.compiled_in = time.perf_counter() - began
 
     def train(self, order: torch.Tensor) -> torch.Tensor:
+        """Train from the start, on the words in this order."""
         p, m, v = self.start.clone(), torch.zeros_like(self.start), torch.zeros_like(self.start)
         for k, word in enumerate(order):
             length = self.lengths[word]
@@ -72,8 +73,8 @@ class Training:
         return self.train(self.order).numpy()
 
 
-def read(cell, p, h, c, first, closing, deep, t):
-    """Some symbols of some words by every run. h, c, first: (words, runs); closing, deep: (steps, words, 1)."""
+def read(cell, p, h, c, first, closing, deep, t):  # noqa: PLR0913
+    """Read some symbols of some words by every run. h, c, first: (words, runs); closing, deep: (steps, words, 1)."""
     w = peer_cells.weights(cell, p)
     for k in range(len(closing)):
         h, c, _ = peer_cells.step(F, cell, w, closing[k], h, c)
@@ -99,6 +100,7 @@ class Evaluation:
 
     @torch.no_grad()
     def read_words(self, which: slice) -> torch.Tensor:
+        """Find the first failures on these words."""
         closing, deep = self.closing[:, which], self.deep[:, which]
         h = c = torch.zeros(closing.shape[1], self.p.shape[1])
         first = torch.full(h.shape, len(closing))

@@ -17,8 +17,6 @@ import argparse
 import functools
 import importlib.util
 import os
-import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,11 +37,11 @@ TOLERANCE, STEADY = 1e-3, 1e-4
 """Most that trained parameters may differ, in runs that the engine trains alike in float32 and float64 up to STEADY:
 in the others rounding alone decides what becomes of them."""
 RUNS = 1024
-MEMORY_RUNS, MEMORY_BAR, SHORT_BAR = 1_000, 1e9, 3_000
 
 
 @functools.cache
 def word_set(name: str) -> Words:
+    """Give the words of this name."""
     if name == MIXED:
         # Any first words of them are as long as the others: the grammar's own order begins with short ones.
         return dyck.paper_splits()["train"][np.random.default_rng(0).permutation(10_000)[:2_000]]
@@ -64,17 +62,20 @@ class Task:
 
     @property
     def data(self) -> Words:
+        """Give the words that are read."""
         return word_set(self.set)[: self.words]
 
     @property
     def rate(self) -> float:
+        """Give Adam's learning rate."""
         return regimens.PAPER[self.cell].learning_rate
 
     def start(self) -> cells.Networks:
+        """Give the networks that all start from."""
         return training.initial_networks(regimens.PAPER[self.cell], range(self.runs))
 
     def order(self) -> np.ndarray:
-        """(words, runs)"""
+        """Give the order of each run's words: (words, runs)."""
         return np.stack([training.word_order(seed, 1, self.words) for seed in range(self.runs)], axis=1)
 
 
@@ -82,6 +83,7 @@ class Task:
 
 
 def published_training(task: Task) -> Callable[[], np.ndarray]:
+    """Train one run as the authors do."""
     import torch
 
     torch.set_num_threads(1)
@@ -96,6 +98,7 @@ def published_training(task: Task) -> Callable[[], np.ndarray]:
 
 
 def engine_training(task: Task, threads: int = 1, dtype: str = "float32") -> Callable[[], np.ndarray]:
+    """Train with `counting.training`."""
     words, start = task.data, task.start().astype(dtype)
     regimen = regimens.PAPER[task.cell].but(epochs=1, dtype=dtype)
 
@@ -108,14 +111,14 @@ def engine_training(task: Task, threads: int = 1, dtype: str = "float32") -> Cal
 
 
 def jax_training(task: Task, gradient: str) -> Callable[[], np.ndarray]:
+    """Train with JAX."""
     import peer_jax
 
-    return peer_jax.Training(
-        task.cell, gradient, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate
-    )
+    return peer_jax.Training(task.cell, gradient, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate)
 
 
 def torch_training(task: Task, way: str) -> Callable[[], np.ndarray]:
+    """Train with `torch.func` or `torch.compile`."""
     import peer_torch
     import torch
 
@@ -124,6 +127,7 @@ def torch_training(task: Task, way: str) -> Callable[[], np.ndarray]:
 
 
 def published_evaluation(task: Task) -> Callable[[], np.ndarray]:
+    """Read as PyTorch does, one run."""
     import torch
 
     torch.set_num_threads(1)
@@ -139,17 +143,20 @@ class EngineEvaluation:
         self.failures = evaluation.first_failure(self.networks, self.words)
 
     def __call__(self) -> np.ndarray:
+        """Read all words."""
         evaluation.return_recall(self.networks, self.words)
         return self.failures
 
 
 def jax_evaluation(task: Task) -> Callable[[], np.ndarray]:
+    """Read with JAX."""
     import peer_jax
 
     return peer_jax.Evaluation(task.cell, peer_cells.rows_of(task.start()), task.data)
 
 
 def torch_evaluation(task: Task, way: str) -> Callable[[], np.ndarray]:
+    """Read with PyTorch, all runs side by side."""
     import peer_torch
     import torch
 
@@ -170,6 +177,7 @@ class Floor:
         self.cell = task.cell
 
     def __call__(self) -> float:
+        """Measure once."""
         return self.measure(self.cell)
 
 
@@ -178,6 +186,8 @@ Entry = tuple[str, int, Task, Callable[..., Any], tuple[Any, ...]]
 
 
 def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
+    """List who trains a cell on these words."""
+
     def task(words: int, runs: int = RUNS) -> Task:
         return Task(cell, name, words // 10 if quick else words, runs)
 
@@ -202,6 +212,8 @@ def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
 
 
 def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
+    """List who reads the longest words."""
+
     def task(words: int, runs: int = RUNS) -> Task:
         return Task(cell, LONG, 16 if quick else words, runs)
 
@@ -221,14 +233,15 @@ def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
 
 @functools.cache
 def expected_training(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """The engine's trained parameters, (parameters, runs), and which runs are steady."""
+    """Train with the engine: parameters, (parameters, runs), and which runs are steady."""
     single, double = (engine_training(task, 2, dtype)() for dtype in ("float32", "float64"))
     return single, (np.abs(single - double) < STEADY).all(axis=0)
 
 
 def training_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
     """Largest difference from the engine in runs that go the same way, and their share. Raises AssertionError where
-    more than one in a hundred steady runs does not."""
+    more than one in a hundred steady runs does not.
+    """
     expected, steady = expected_training(task)
     apart = np.abs(found - expected).max(axis=0)
     # A ReLU may be within a rounding of its kink in one program alone, and go its own way from there.
@@ -265,10 +278,11 @@ def compare(
         results = [[contestant.turn() for _, contestant in ready] for _ in range(rounds)]
     finally:
         for contestant in contestants:
-            contestant.close()
+            contestant.pool.shutdown()
     by_contestant = zip(ready, zip(*results, strict=True), strict=True)
     table = pd.DataFrame([row(*entry, found, difference) for entry, found in by_contestant])
     table[RATIO] = table[NS][table.what == PUBLISHED].iloc[0] / table[NS]
+    show(table)
     return table
 
 
@@ -278,7 +292,7 @@ def row(
     found: tuple[Any, ...],
     difference: Callable[[Task, np.ndarray], tuple[float, float]],
 ) -> dict[str, object]:
-    """A contestant's row; found: what each of its turns gave."""
+    """Make a contestant's row; found: what each of its turns gave."""
     what, cores, task, *_ = entry
     symbols = int(task.data.lengths.sum())
     if what == FLOOR:
@@ -289,89 +303,32 @@ def row(
         "words": task.set, "cell": task.cell, "what": what, "cores": cores, "runs": task.runs,
         "number of words": task.words, "symbols": symbols, "seconds": seconds,
         NS: 1e9 * seconds / symbols / task.runs, RATIO: np.nan, DIFFERENCE: apart, "runs compared": share,
-        "compiled in, s": contestant.compiled_in,
+        "compiled in, s": contestant.ready.result(),
     }  # fmt: skip
 
 
 def show(table: pd.DataFrame) -> None:
-    formats = {
-        "seconds": "{:.3f}",
-        NS: "{:,.2f}",
-        RATIO: "{:,.0f}",
-        DIFFERENCE: "{:.1e}",
-        "runs compared": "{:.1%}",
-        "compiled in, s": "{:.1f}",
-    }
+    """Print a table."""
+    formats = {"seconds": "{:.3f}", NS: "{:,.2f}", RATIO: "{:,.0f}", DIFFERENCE: "{:.1e}", "runs compared": "{:.1%}"}
     print(table.to_string(index=False, formatters={name: form.format for name, form in formats.items()}), flush=True)
 
 
-def ns(table: pd.DataFrame, name: str, cell: str, what: str, cores: int = 1) -> float:
-    """The time of a row; NaN where there is none."""
-    found = table[(table.words == name) & (table.cell == cell) & (table.what == what) & (table.cores == cores)][NS]
-    return float(found.min())
-
-
-def bars(trained: pd.DataFrame, evaluated: pd.DataFrame) -> pd.DataFrame:
-    """What was to be reached, and what was."""
-    rows = []
-    for cell in cells.CELLS:
-        for table, name, what in (
-            (trained, MIXED, "training"),
-            (trained, EQUAL, "training"),
-            (evaluated, LONG, "evaluation"),
-        ):
-            ours = ns(table, name, cell, ENGINE)
-            peers = table[(table.words == name) & (table.cell == cell) & ~table.what.isin([PUBLISHED, ENGINE, FLOOR])]
-            reached = [
-                ("published loop / engine", ">= 8,000", ns(table, name, cell, PUBLISHED) / ours),
-                ("best peer / engine", ">= 10", peers[NS].min() / ours),
-                ("engine / floor", "<= 2", ours / ns(table, name, cell, FLOOR)),
-                ("1 core / 2 cores", ">= 1.9", ours / ns(table, name, cell, ENGINE, 2)),
-            ]
-            rows += [(what, name, cell, *row) for row in reached if not np.isnan(row[2])]
-    return pd.DataFrame(rows, columns=["what", "words", "cell", "ratio", "bar", "reached"])
-
-
-def peak_memory() -> float:
-    """Most memory that a process has while it trains many runs on the paper's words, every epoch kept: bytes."""
-    done = subprocess.run([sys.executable, __file__, "--memory"], capture_output=True, text=True, check=True)
-    return float(done.stdout)
-
-
-def train_for_memory() -> None:
-    splits = dyck.paper_splits()
-    regimen = regimens.PAPER["lstm"].but(epochs=2)
-    training.train(regimen, splits["train"], splits["validation"], range(MEMORY_RUNS), progress=False)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-
-
 def main(quick: bool, record: bool) -> None:
+    """Time everyone on every set of words."""
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("two cores are needed, for the rows of the engine on two cores")
     rounds, chosen = (1, ("lstm",)) if quick else (3, cells.CELLS)
-    parts = []
-    for name, cell in [(n, c) for n in (MIXED, EQUAL) for c in chosen] + [(SHORT, "lstm")]:
-        parts.append(compare(training_entries(cell, name, quick), rounds, training_difference))
-        show(parts[-1])
-    trained = pd.concat(parts, ignore_index=True)
-    parts = [compare(evaluation_entries(cell, quick), rounds, evaluation_difference) for cell in chosen]
-    evaluated = pd.concat(parts, ignore_index=True)
-    show(evaluated)
-    print(bars(trained, evaluated).to_string(index=False, formatters={"reached": "{:,.1f}".format}))
-    short = trained[(trained.words == SHORT) & (trained.what == ENGINE)][RATIO].iloc[0]
-    memory = peak_memory()
-    print(f"LSTM, words of 10 symbols: {short:,.0f} times the published loop (bar {SHORT_BAR:,})")
-    print(
-        f"peak memory, {MEMORY_RUNS:,} runs on the paper's words: {memory / 1e6:,.0f} MB (bar {MEMORY_BAR / 1e6:,.0f})"
-    )
+    tasks = [(n, c) for n in (MIXED, EQUAL) for c in chosen] + [(SHORT, "lstm")]
+    trained = [compare(training_entries(cell, name, quick), rounds, training_difference) for name, cell in tasks]
+    evaluated = [compare(evaluation_entries(cell, quick), rounds, evaluation_difference) for cell in chosen]
+    tables = {"training": pd.concat(trained, ignore_index=True), "evaluation": pd.concat(evaluated, ignore_index=True)}
     if record:
-        print(measurements.record("peers", {"training": trained, "evaluation": evaluated}, "jax"))
+        print(measurements.record("peers", tables, "jax"))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a trial: the LSTM on few words")
     parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
-    parser.add_argument("--memory", action="store_true", help="only train for the peak memory, in this process")
     given = parser.parse_args()
-    train_for_memory() if given.memory else main(given.quick, given.record)
+    main(given.quick, given.record)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 ONE_THREAD = {
@@ -24,28 +24,17 @@ _call: Callable[[], Any]
 class Contestant:
     """Something to time. `make(*arguments)`, module-level, is called in the process and gives what is timed."""
 
-    def __init__(
-        self, cores: set[int], make: Callable[..., Callable[[], Any]], *arguments: Any
-    ) -> None:
-        self.pool = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), _bind, (cores,)
-        )
-        self.ready: Future[float] = self.pool.submit(_prepare, make, arguments)
+    def __init__(self, cores: set[int], make: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _bind, (cores,))
+        self.ready = self.pool.submit(_prepare, make, arguments)
+        """Its result: seconds that the process took to compile, 0 where it does not."""
         self.seconds = float("inf")
-
-    @property
-    def compiled_in(self) -> float:
-        """Seconds that the process took to compile, 0 where it does not; waits for it."""
-        return self.ready.result()
 
     def turn(self) -> Any:
         """Do it once more, keep the least wall time in `seconds`; returns its result."""
         seconds, result = self.pool.submit(_turn).result()
         self.seconds = min(self.seconds, seconds)
         return result
-
-    def close(self) -> None:
-        self.pool.shutdown()
 
 
 def _bind(cores: set[int]) -> None:
@@ -54,9 +43,7 @@ def _bind(cores: set[int]) -> None:
     os.environ.update(ONE_THREAD)
 
 
-def _prepare(
-    make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]
-) -> float:
+def _prepare(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> float:
     global _call
     _call = make(*arguments)
     _call()

@@ -1,34 +1,38 @@
-"""Files that are written whole or not at all, whatever stops the writer."""
+"""Files: written whole or not at all, and where this machine keeps what it can make again."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import tempfile
-from collections.abc import Iterator
+import sys
+import uuid
+from functools import cache
 from pathlib import Path
 
+import platformdirs
+
 PARTIAL = ".partial"
-"""What names of files end in that are being written; no one reads them."""
+"""How names of files end while they are written, and of what a killed writer leaves; no one reads them."""
 
 
 def write(path: Path, content: bytes | str) -> None:
     """Put the content (text as UTF-8) at `path`, in its folder (made if need be); leave what was there if that fails.
 
-    Written under another name, put on disk and renamed. Raises OSError, of the kind that the system gave, which says
-    that the earlier file is as it was and what to do.
+    It is written under a name of its own, put on disk and renamed, so that no reader and no other writer meets half
+    of it.
+    Raises OSError, of the kind that the system gave, which says that the earlier file is as it was and what to do.
     """
     data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _drop_leftovers(path)
-        with _partial(path) as (descriptor, temporary):
-            with open(descriptor, "wb", closefd=False) as stream:
+        with temporary.open("xb") as stream:
+            try:
                 stream.write(data)
-            os.fsync(descriptor)
-            os.fchmod(descriptor, 0o644)
-            os.replace(temporary, path)
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise type(error)(
             error.errno,
@@ -37,32 +41,13 @@ def write(path: Path, content: bytes | str) -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def _partial(path: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside `path`, locked as long as its writer lives; deleted afterwards where it was not renamed."""
-    while True:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:  # not taken for a leftover before it was locked
-            break
-        os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield descriptor, temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(descriptor)
+def cache_folder() -> Path:
+    """Where this machine keeps what it can make again: compiled kernels, and results that no one committed."""
+    return platformdirs.user_cache_path("counting")
 
 
-def _drop_leftovers(path: Path) -> None:
-    """Delete what killed writers of this file left: the system has released their locks."""
-    for leftover in path.parent.glob(f".{path.name}.*{PARTIAL}"):
-        with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(leftover, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                leftover.unlink()
-            except BlockingIOError:
-                pass  # its writer lives
-            finally:
-                os.close(descriptor)
+@cache
+def say_not_kept(what: str, folder: Path, reason: str) -> None:
+    """Say on stderr, once, that something works but is not kept; not in a notebook, where it would be in the page."""
+    if "ipykernel" not in sys.modules:
+        print(f"counting: {what} not kept, {folder} cannot be written ({reason})", file=sys.stderr)

@@ -2,8 +2,7 @@
 
 A file is a safetensors file (it can be read without executing code) whose metadata is a JSON manifest: the regimen,
 the seeds, the SHA-256 of the words, of the initial networks and of the code that trained, the versions of what that
-code rests on, and a SHA-256 over all this and the numbers. It is written under another name and renamed, so no one
-ever reads half a file.
+code rests on, and a SHA-256 over all this and the numbers.
 
 `obtain` is what chapters call: it loads runs that the committed `results/` or this machine's cache hold, and trains
 and caches what they do not. The environment variable COUNTING_RESULTS changes that:
@@ -15,34 +14,37 @@ and caches what they do not. The environment variable COUNTING_RESULTS changes t
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
-from counting import engine, files, training
+from counting import files, sources, training
 from counting.cells import Networks, checked_seeds
 from counting.dyck import Words
 from counting.regimens import Regimen
 from counting.training import CRITERIA, Runs
 from counting.workers import slices
 
-FOLDER = Path(__file__).resolve().parent.parent / "results"
+FOLDER = sources.ROOT / "results"
 """The committed results, beside the package."""
 
 SHARD = training.SHARD
-"""Runs that are trained and saved at a time, so that an interrupted sweep goes on where it stopped."""
+"""Runs that are trained and cached at a time, so that an interrupted sweep goes on where it stopped."""
 
 FORMAT = 1
+_WRONG = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+"""What reading raises where a manifest is nothing that `save` writes."""
+
 MODES = ("", "verify", "record", "retrain")
 
 
@@ -69,7 +71,7 @@ class Sweep:
     @property
     def key(self) -> str:
         """Short name: the first digits of its SHA-256."""
-        return _digest(_json(self.__dict__).encode())[:10]
+        return _digest(_json(asdict(self)).encode())[:10]
 
 
 def obtain(
@@ -79,95 +81,79 @@ def obtain(
     validation: Words,
     seeds: Iterable[int],
     *,
-    checkpoints: Iterable[int] = (),
-    start: Networks | None = None,
     sample: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
+    **options: Any,
 ) -> Runs:
-    """The runs of a sweep: loaded where a file has exactly these, by the present code; else trained and kept.
+    """Load the runs of a sweep where a file has exactly these, by the present code; else train and keep them.
 
-    name: what the committed file is called; one name, one sweep. checkpoints: epochs to keep beside the selected ones.
-    start, executor: as for `training.train`. sample: how many of the runs "verify" trains again (None: all of them).
+    name: what the committed file is called; one name, one sweep.
+    sample: how many of the runs "verify" trains again (None: all of them).
+    options: checkpoints (here none by default), start, executor and progress, as for `training.train`.
     Raises BrokenResult for a damaged file, ResultDiffers where "verify" finds other numbers.
     """
     mode = os.environ.get("COUNTING_RESULTS", "")
     if mode not in MODES:
         raise ValueError(f"COUNTING_RESULTS must be one of {MODES}; got {mode!r}")
     seeds = checked_seeds(seeds)
-    initial = start if start is not None else training.initial_networks(regimen, seeds)
-    sweep = Sweep(
-        regimen.to_dict(),
-        seeds,
-        tuple(sorted(set(checkpoints))),
-        words.sha256,
-        validation.sha256,
-        _digest(*(array.tobytes() for array in initial.parameters.values())),
-    )
-    committed, cached = FOLDER / f"{name}.safetensors", cache_folder() / f"{name}-{sweep.key}.safetensors"
+    if (start := options.pop("start", None)) is None:
+        start = training.initial_networks(regimen, seeds)
+    checkpoints = tuple(sorted(set(options.pop("checkpoints", ()))))
 
-    def train(chosen: np.ndarray) -> Iterator[tuple[int, Runs]]:
-        return training.train_shards(
-            regimen, words, validation, [seeds[run] for run in chosen], checkpoints=sweep.checkpoints,
-            start=initial[chosen], executor=executor, shard=SHARD, progress=progress,
-        )  # fmt: skip
+    def sweep(part: slice) -> Sweep:
+        begin = _digest(*(array.tobytes() for array in start[part].parameters.values()))
+        return Sweep(regimen.to_dict(), seeds[part], checkpoints, words.sha256, validation.sha256, begin)
 
+    def train(runs: np.ndarray) -> Iterator[tuple[int, Runs]]:
+        chosen = {"checkpoints": checkpoints, "start": start[runs], "shard": SHARD, **options}
+        return training.train_shards(regimen, words, validation, [seeds[run] for run in runs], **chosen)
+
+    committed, whole = FOLDER / f"{name}.safetensors", sweep(slice(None))
     if mode == "verify":
-        return _verified(committed, sweep, train, sample)
-    if mode != "retrain":
-        if (runs := _held(committed, sweep)) is not None:
-            return runs
-        runs = _held(cached, sweep)
-        if runs is not None and not mode:
-            _drop_shards(cached, sweep)
-            return runs
-    else:
-        runs, cached = None, cached.with_suffix(".again")
-    runs = runs or _in_shards(cached, sweep, train)
-    save(committed if mode else cached, runs, sweep)
-    # Only now: whoever is stopped before finds every finished shard again.
-    _drop_shards(cached, sweep)
+        return _verified(committed, whole, train, sample)
+    if mode != "retrain" and (runs := _held(committed, whole)) is not None:
+        return runs
+    parts = slices(len(seeds), SHARD)
+    runs = _in_shards(name, parts, [sweep(part) for part in parts], train, anew=mode == "retrain")
+    if mode:
+        save(committed, runs, whole)
     return runs
 
 
-def _shards(path: Path, sweep: Sweep) -> list[tuple[Path, slice]]:
-    """Where the shards of a sweep are kept until all are there, and the runs of each."""
-    parts = slices(len(sweep.seeds), SHARD)
-    return [(path.with_name(f"{path.name}.{part.start}"), part) for part in parts]
-
-
-def _drop_shards(path: Path, sweep: Sweep) -> None:
-    for shard, _ in _shards(path, sweep):
-        shard.unlink(missing_ok=True)
-
-
-def _in_shards(path: Path, sweep: Sweep, train: Callable[[np.ndarray], Iterator[tuple[int, Runs]]]) -> Runs:
-    """Train a sweep, keeping every finished shard beside `path`; those that are there already are not trained again."""
-    shards = _shards(path, sweep)
-    # Held in memory from here on: another process that ends the same sweep may delete the files.
-    parts = {n: _held(shard, sweep, sweep.seeds[part]) for n, (shard, part) in enumerate(shards)}
-    missing = [n for n, runs in parts.items() if runs is None]
+def _in_shards(
+    name: str,
+    parts: list[slice],
+    sweeps: list[Sweep],
+    train: Callable[[np.ndarray], Iterator[tuple[int, Runs]]],
+    anew: bool,
+) -> Runs:
+    """Load each shard of a sweep from this machine's cache, or train and keep it. anew: train all of them."""
+    folder = files.cache_folder() / "results"
+    paths = [folder / f"{name}-{sweep.key}.safetensors" for sweep in sweeps]
+    shards = [None if anew else _held(path, sweep) for path, sweep in zip(paths, sweeps, strict=True)]
+    missing = [n for n, runs in enumerate(shards) if runs is None]
     if missing:
-        chosen = np.concatenate([np.arange(len(sweep.seeds))[shards[n][1]] for n in missing])
-        for number, runs in train(chosen):
-            parts[missing[number]] = runs
-            if len(shards) > 1:
-                save(shards[missing[number]][0], runs, sweep)
-    return Runs.concatenate(parts[n] for n in range(len(shards)))
+        for number, runs in train(np.concatenate([np.arange(parts[-1].stop)[parts[n]] for n in missing])):
+            n = missing[number]
+            shards[n] = runs
+            try:
+                save(paths[n], runs, sweeps[n])
+            except OSError as error:
+                files.say_not_kept("trained runs are", folder, str(error.__cause__))
+    return Runs.concatenate(runs for runs in shards if runs is not None)
 
 
-def _verified(path: Path, sweep: Sweep, train: Callable[[np.ndarray], Iterator[tuple[int, Runs]]], sample: int | None) -> Runs:
-    """The committed runs, after training all or the first `sample` of them again to the same bits."""
-    fault, runs = None, _held(path, sweep)
-    if runs is None:
-        fault = "is not there, or holds another sweep, or was trained by other code"
-    else:
+def _verified(
+    path: Path, sweep: Sweep, train: Callable[[np.ndarray], Iterator[tuple[int, Runs]]], sample: int | None
+) -> Runs:
+    """Load the committed runs, and train all or the first `sample` of them again to the same bits."""
+    fault, runs = "is not there, or holds another sweep, or was trained by other code", _held(path, sweep)
+    if runs is not None:
         again = dict(train(np.arange(len(sweep.seeds))[:sample]))
-        if _digest_of(_subset(runs, slice(sample))) != _digest_of(Runs.concatenate(again[n] for n in sorted(again))):
-            fault = "holds other numbers than training gives now"
-    if fault:
-        raise ResultDiffers(f"{path} {fault}; if it should be so, run `make book ACCEPT=1` and commit what it writes")
-    return runs
+        same = _content_digest({}, _tensors(Runs.concatenate(again[n] for n in sorted(again))))
+        if same == _content_digest({}, _tensors(runs, slice(sample))):
+            return runs
+        fault = "holds other numbers than training gives now"
+    raise ResultDiffers(f"{path} {fault}; if it should be so, run `make book ACCEPT=1` and commit what it writes")
 
 
 def save(path: Path, runs: Runs, sweep: Sweep) -> None:
@@ -175,7 +161,7 @@ def save(path: Path, runs: Runs, sweep: Sweep) -> None:
     tensors = _tensors(runs)
     manifest = {
         "format": FORMAT,
-        "sweep": sweep.__dict__,
+        "sweep": asdict(sweep),
         "runs": list(runs.seeds),
         "code": code_sha256(),
         "versions": {package: importlib.metadata.version(package) for package in ("numba", "numpy", "torch")},
@@ -186,105 +172,91 @@ def save(path: Path, runs: Runs, sweep: Sweep) -> None:
 
 def load(path: Path) -> Runs:
     """Read a result file. Raises BrokenResult unless every byte is as it was written."""
-    return _runs(*_read(path))
+    return _read(path)[1]
 
 
-def _runs(manifest: dict[str, object], tensors: dict[str, np.ndarray]) -> Runs:
-    regimen = Regimen.from_dict(manifest["sweep"]["regimen"])
-
-    def networks(prefix: str) -> Networks:
-        parts = {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
-        return Networks(regimen.cell, parts)
-
-    return Runs(
-        regimen,
-        tuple(manifest["runs"]),
-        tensors["losses"],
-        {criterion: networks(f"selected/{criterion}/") for criterion in CRITERIA},
-        {epoch: networks(f"checkpoint/{epoch}/") for epoch in manifest["sweep"]["checkpoints"]},
-    )
-
-
-def manifest(path: Path) -> dict[str, object]:
-    """The manifest of a result file, checked like the rest of it."""
+def manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of a result file, checked like the rest of it."""
     return _read(path)[0]
 
 
 def code_sha256() -> str:
-    """SHA-256 of the code that turns a sweep into numbers, comments and docstrings left out.
-
-    Who trains which runs, `training` and `workers`, is no part of it: it changes no bit.
-    """
-    own = (Path(__file__).with_name(f"{name}.py") for name in ("epochs", "runs", "schedule"))
-    sources = [*engine.SOURCES, *own]
-    return _digest(*(_statements(source.read_text(encoding="utf-8")).encode() for source in sources))
+    """Digest the code that turns a sweep into numbers: `training` and all that it imports."""
+    return sources.digest("import counting.training")
 
 
-def cache_folder() -> Path:
-    """Where this machine keeps what it trained and no one committed."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counting" / "results"
-
-
-def _held(path: Path, sweep: Sweep, seeds: tuple[int, ...] | None = None) -> Runs | None:
-    """The runs of these seeds (None: all) of the sweep by the present code, if the file is there and holds just them.
+def _held(path: Path, sweep: Sweep) -> Runs | None:
+    """Load the runs of the sweep, if the file is there, holds just them and was made by the present code.
 
     A damaged file is an error, not an absence.
     """
     if not path.exists():
         return None
-    try:
-        found, tensors = _read(path)
-    except FileNotFoundError:  # deleted since, by another process that ended the same sweep
-        return None
-    wanted = json.loads(_json([sweep.__dict__, sweep.seeds if seeds is None else seeds]))
-    if found["code"] != code_sha256() or [found["sweep"], found["runs"]] != wanted:
-        return None
-    return _runs(found, tensors)
+    manifest, runs = _read(path)
+    return runs if [manifest["code"], manifest["sweep"]] == [code_sha256(), json.loads(_json(asdict(sweep)))] else None
 
 
-def _read(path: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-    advice = f"it was left as it is; restore it (`git checkout {path.name}`) or delete it to train again"
+def _read(path: Path) -> tuple[dict[str, Any], Runs]:
     try:
         with safe_open(path, framework="numpy") as file:
             manifest = json.loads((file.metadata() or {})["manifest"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if manifest["format"] != FORMAT:
-            raise BrokenResult(f"{path} has format {manifest['format']}, not {FORMAT}; {advice}")
         claimed = manifest["sha256"]
-        found = _content_digest({k: v for k, v in manifest.items() if k != "sha256"}, tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        if isinstance(error, BrokenResult):
-            raise
-        raise BrokenResult(f"{path} is no whole result file ({error}); {advice}") from error
-    if claimed != found:
-        raise BrokenResult(f"{path} was altered: its SHA-256 is {found[:12]}…, it says {str(claimed)[:12]}…; {advice}")
-    return manifest, tensors
+        found = _content_digest({key: value for key, value in manifest.items() if key != "sha256"}, tensors)
+        if claimed != found:
+            raise ValueError(f"it was altered: its SHA-256 is {found[:12]}…, it says {str(claimed)[:12]}…")
+        return manifest, _runs(manifest, tensors)
+    except (SafetensorError, *_WRONG) as error:
+        restore = f"restore it (`git -C {shlex.quote(str(path.parent))} checkout -- {shlex.quote(path.name)}`) or "
+        raise BrokenResult(
+            f"{path} is no whole result file ({error}); it was left as it is; "
+            f"{restore if path.parent == FOLDER else ''}delete it to train again"
+        ) from error
 
 
-def _tensors(runs: Runs) -> dict[str, np.ndarray]:
-    tensors = {"losses": runs.losses}
-    for criterion, networks in runs.selected.items():
-        tensors |= {f"selected/{criterion}/{name}": array for name, array in networks.parameters.items()}
-    for epoch, networks in runs.checkpoints.items():
-        tensors |= {f"checkpoint/{epoch}/{name}": array for name, array in networks.parameters.items()}
+def _runs(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> Runs:
+    """Put runs together again. Raises ValueError, TypeError or LookupError unless all is what `save` writes."""
+    sweep, seeds = Sweep(**manifest["sweep"]), checked_seeds(manifest["runs"])
+    regimen = Regimen.from_dict(sweep.regimen)
+
+    def networks(prefix: str) -> Networks:
+        parts = {name.removeprefix(prefix): a for name, a in tensors.items() if name.startswith(prefix)}
+        return Networks(regimen.cell, parts)
+
+    runs = Runs(
+        regimen,
+        seeds,
+        tensors["losses"],
+        {criterion: networks(f"selected/{criterion}/") for criterion in CRITERIA},
+        {epoch: networks(f"checkpoint/{epoch}/") for epoch in sweep.checkpoints},
+    )
+    stacks = [*runs.selected.values(), *runs.checkpoints.values()]
+    kinds = {(len(networks), networks.dtype.name) for networks in stacks}
+    right = {
+        "format": manifest["format"] == FORMAT,
+        "runs": list(seeds) == sweep.seeds,
+        "digests": all(isinstance(d, str) for d in (manifest["code"], sweep.words, sweep.validation, sweep.start)),
+        "checkpoints": set(sweep.checkpoints) <= set(range(regimen.epochs + 1)),
+        "losses": (runs.losses.dtype, runs.losses.shape) == (np.float64, (3, len(seeds), regimen.epochs + 1)),
+        "networks": kinds == {(len(seeds), regimen.dtype)}
+        and len(tensors) == 1 + sum(len(networks.parameters) for networks in stacks),
+    }
+    if wrong := [name for name, fine in right.items() if not fine]:
+        raise ValueError(f"its {', '.join(wrong)} cannot be what was saved")
+    return runs
+
+
+def _tensors(runs: Runs, chosen: slice = slice(None)) -> dict[str, np.ndarray]:
+    """Name the arrays of the chosen runs."""
+    tensors = {"losses": runs.losses[:, chosen]}
+    stacks = {f"selected/{criterion}": networks for criterion, networks in runs.selected.items()}
+    stacks |= {f"checkpoint/{epoch}": networks for epoch, networks in runs.checkpoints.items()}
+    for stack, networks in stacks.items():
+        tensors |= {f"{stack}/{name}": array[chosen] for name, array in networks.parameters.items()}
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}
 
 
-def _subset(runs: Runs, chosen: slice) -> Runs:
-    return Runs(
-        runs.regimen,
-        runs.seeds[chosen],
-        runs.losses[:, chosen],
-        {criterion: networks[chosen] for criterion, networks in runs.selected.items()},
-        {epoch: networks[chosen] for epoch, networks in runs.checkpoints.items()},
-    )
-
-
-def _digest_of(runs: Runs) -> str:
-    return _content_digest({}, _tensors(runs))
-
-
-def _content_digest(manifest: dict[str, object], tensors: dict[str, np.ndarray]) -> str:
+def _content_digest(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
     parts = [_json(manifest).encode()]
     for name, array in sorted(tensors.items()):
         parts += [_json([name, array.dtype.str, array.shape]).encode(), array.tobytes()]
@@ -300,15 +272,3 @@ def _digest(*parts: bytes) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _statements(source: str) -> str:
-    """Source without comment lines, blank lines and docstrings: what is left when only words change."""
-    dropped: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            dropped |= set(range(node.lineno, node.end_lineno + 1))
-    lines = enumerate(source.splitlines(), 1)
-    return "\n".join(
-        line for number, line in lines if number not in dropped and line.strip() and not line.strip().startswith("#")
-    )

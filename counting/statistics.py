@@ -20,15 +20,19 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: int, n: int) -> Interval:
-    """Wilson's score interval for a share. Raises ValueError unless 0 ≤ successes ≤ n and n ≥ 1."""
-    if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"successes must be from 0 to n, and n at least 1; got {successes} of {n}")
+    """Give Wilson's score interval for a share.
+
+    Raises ValueError unless both are whole numbers, 0 ≤ successes ≤ n and n ≥ 1.
+    """
+    whole = np.shape(successes) == np.shape(n) == () and successes == successes // 1 and n == n // 1
+    if not whole or not 0 <= successes <= n or n < 1:
+        raise ValueError(f"successes and n must be whole, 0 ≤ successes ≤ n and n at least 1; got {successes} of {n}")
     found = stats.binomtest(int(successes), int(n)).proportion_ci(LEVEL, method="wilson")
     return found.low, found.high
 
 
 def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed: int = 0) -> Interval:
-    """Percentile bootstrap interval of anything computed from a choice of runs.
+    """Give the percentile bootstrap interval of anything computed from a choice of runs.
 
     statistic: indices of runs, int (..., runs) -> its value for each choice, (...). A value that is not a
     number (the correlation of equal numbers) is left out. Raises ValueError for fewer than 2 runs.
@@ -42,7 +46,7 @@ def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed
 
 
 def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
-    """Percentile bootstrap interval of the mean of one value a run. Raises ValueError for another shape."""
+    """Give the percentile bootstrap interval of the mean of one value a run. Raises ValueError for another shape."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"one value a run is needed, an array of shape (runs,); got {values.shape}")
@@ -65,11 +69,12 @@ class Regression:
 
     @property
     def r_squared(self) -> float:
+        """Share of the variance of y that the line explains."""
         return self.r**2
 
 
 def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
-    """Least squares of y on x, intervals by the percentile bootstrap over runs.
+    """Fit y to x by least squares, intervals by the percentile bootstrap over runs.
 
     x, y: (runs, models of each run). Models with a value that is not finite are left out. Raises ValueError
     where shapes differ or fewer than 3 models are left.
@@ -94,7 +99,7 @@ def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
 
 
 def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int, seed: int = 0) -> NDArray[np.float64]:
-    """Correlations that studies of `size` runs would have found: (RESAMPLES,), drawn without replacement.
+    """Draw the correlations that studies of `size` runs would have found, without replacement: (RESAMPLES,).
 
     x, y: as for `regress`. Raises ValueError unless 1 ≤ size ≤ runs.
     """
@@ -108,14 +113,14 @@ def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int, seed: int = 0) 
 
 
 def _sums(x: NDArray, y: NDArray, fine: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Each run's n, Σx, Σy, Σx², Σy², Σxy, about the overall means so that little cancels: (runs, 6)."""
+    """Sum over each run's models: n, Σx, Σy, Σx², Σy², Σxy, about the overall means: (runs, 6)."""
     x = np.where(fine, x - x[fine].mean(), 0.0)
     y = np.where(fine, y - y[fine].mean(), 0.0)
     return np.stack([fine * 1.0, x, y, x * x, y * y, x * y]).sum(axis=2).T
 
 
 def _correlation_and_slope(sums: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-    """From sums over models, (..., 6): NaN where x or y does not vary."""
+    """Compute both from sums over models, (..., 6): NaN where x or y does not vary."""
     n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
     var_x, var_y, cov = (n * xx - x * x, n * yy - y * y, n * xy - x * y)
     flat_x, flat_y = var_x <= 1e-12 * n * xx, var_y <= 1e-12 * n * yy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from counting import dyck, results
 from counting.regimens import COUNTING, PAPER, Regimen
 from counting.training import Runs
@@ -17,20 +19,24 @@ CHECKED = 16
 
 
 def seeds(runs: int, seed: int = 0) -> range:
-    """The seeds of a sweep's runs."""
+    """Give the seeds of a sweep's runs."""
     return range(seed * SEEDS_APART, seed * SEEDS_APART + runs)
 
 
-def run(name: str, regimen: Regimen, runs: int, seed: int = 0, **options: object) -> Runs:
-    """A sweep on the paper's words of this `seed`. options: as for `results.obtain`."""
+def run(name: str, regimen: Regimen, runs: int, seed: int = 0, **options: Any) -> Runs:
+    """Obtain a sweep on the paper's words of this `seed`.
+
+    options: as for `results.obtain`.
+    """
     splits = dyck.paper_splits(seed)
     return results.obtain(name, regimen, splits["train"], splits["validation"], seeds(runs, seed), **options)
 
 
-def paper(
-    cell: str, runs: int = 100, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED
-) -> Runs:
-    """The paper's regimen for a cell, every epoch kept. sample: as for `results.obtain`."""
+def paper(cell: str, runs: int = 100, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED) -> Runs:
+    """Obtain the paper's regimen for a cell, every epoch kept.
+
+    sample: as for `results.obtain`.
+    """
     regimen = PAPER[cell].but(epochs=epochs)
     return run(f"paper-{cell}", regimen, runs, seed, checkpoints=range(epochs + 1), sample=sample)
 
@@ -38,7 +44,7 @@ def paper(
 def rates(
     cell: str, runs: int = 50, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED
 ) -> dict[float, Runs]:
-    """The paper's regimen at each of `RATES` but the paper's own, which `paper` has: rate -> runs, rising.
+    """Obtain the paper's regimen at each of `RATES` but the paper's own, which `paper` has: rate -> runs, rising.
 
     Run r starts from the same network at every rate and reads the same words in the same order.
     """
@@ -47,6 +53,9 @@ def rates(
     return {rate: run(f"rate-{cell}-{rate}", r, runs, seed, sample=sample) for rate, r in regimens.items()}
 
 
-def counting(cell: str, name: str, runs: int, seed: int, changes: dict[str, object], **options: object) -> Runs:
-    """The regimen that learns to count, with `changes` to its fields. name: what sets this sweep apart from others."""
+def counting(cell: str, name: str, runs: int, seed: int, changes: dict[str, object], **options: Any) -> Runs:
+    """Obtain the regimen that learns to count, with `changes` to its fields.
+
+    name: what sets this sweep apart from others. options: as for `results.obtain`.
+    """
     return run(f"counting-{cell}-{name}", COUNTING[cell].but(**changes), runs, seed, **{"sample": CHECKED} | options)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
-from counting import files
+from counting import files, sources
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ROOT / "counting"
+MODULES = (ROOT, ROOT / "book")
+"""Where modules are that a chapter may import."""
 
 STAMP = "executed"  # the notebook's metadata key
 INJECTED = "injected-parameters"  # papermill's tag for the cell it adds after the one tagged "parameters"
@@ -107,18 +109,14 @@ def _normalize_cell(cell: NotebookNode) -> None:
 
 
 def stamp_now(notebook: NotebookNode, parameters: Mapping[str, str]) -> dict[str, object]:
-    """What outputs computed now depend on: parameters, code cells, the library (SHA-256, 16 digits)."""
-    return {
-        "parameters": dict(parameters),
-        "code": _digest(*(cell.source for cell in code_cells(notebook))),
-        "counting": _library_digest(),
-    }
+    """Say what outputs computed now depend on: the parameters; the code of the cells and of all that they import."""
+    return {"parameters": dict(parameters), "code": _digest(*map(_cell_digest, code_cells(notebook)))}
 
 
-def _library_digest() -> str:
-    # Read as text, not bytes: git may check a file out with other line ends.
-    files = {file.relative_to(SOURCES).as_posix(): file.read_text("utf-8") for file in SOURCES.rglob("*.py")}
-    return _digest(*(part for name in sorted(files) for part in (name, files[name])))
+def _cell_digest(cell: NotebookNode) -> str:
+    source = TransformerManager().transform_cell(cell.source)
+    # A semicolon at the end keeps a value from being shown, and is in no syntax tree.
+    return sources.digest(source, MODULES) + (";" if cell.source.rstrip().endswith(";") else "")
 
 
 def _digest(*texts: str) -> str:

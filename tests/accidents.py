@@ -61,7 +61,7 @@ def sweep(folder: Path, runs: int) -> None:
     tqdm.set_lock(threading.RLock())  # its own would be between processes, and outlive a killed one
     training.train, results._read = noted_train, noted_read
     results.FOLDER, results.SHARD = folder / "committed", SHARD
-    results.cache_folder = lambda: folder / "results"
+    files.cache_folder = lambda: folder
     words = dyck.pcfg(200, (2, 50), seed=1)
     results.obtain("sweep", REGIMEN, words, words[:20], range(runs), progress=False)
 
@@ -74,10 +74,10 @@ def start(folder: Path, runs: int) -> BaseProcess:
 
 
 def outcome(folder: Path) -> str:
-    """SHA-256 of the one file that a sweep has left. Raises AssertionError where it left others too."""
-    left = sorted((folder / "results").iterdir())
-    assert len(left) == 1 and left[0].suffix == ".safetensors", [path.name for path in left]
-    return hashlib.sha256(left[0].read_bytes()).hexdigest()
+    """SHA-256 of the files that a sweep has left, and their names, but for what killed writers had begun."""
+    left = sorted(path for path in (folder / "results").iterdir() if not path.name.endswith(files.PARTIAL))
+    assert all(path.suffix == ".safetensors" for path in left), [path.name for path in left]
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in left)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def kill_and_resume(folder: Path, runs: int, seconds: float, expected: str, *, w
     assert sorted(trained) == sorted(set(range(runs)) - finished)
     assert not [name for kind, name, *_ in log if kind == "read" and name.endswith(files.PARTIAL)]
     assert outcome(folder) == expected
-    return Kill(len(finished) // SHARD, len(partial), any(path.suffix == ".safetensors" for path in whole))
+    return Kill(len(finished) // SHARD, len(partial), finished == set(range(runs)))
 
 
 def two_writers(folder: Path, runs: int, expected: str) -> None:

@@ -191,20 +191,27 @@ class TestNormalizing:
         assert nbformat.writes(notebook) == before
 
 
-def test_the_stamp_follows_code_and_library_not_prose(
+def test_the_stamp_follows_code_and_what_it_imports_not_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "module.py").write_text("x = 1\n")
-    monkeypatch.setattr(notebooks, "SOURCES", tmp_path)
-    notebook = notebooks.read(save(tmp_path, "print(runs)"))
+    monkeypatch.setattr(notebooks, "MODULES", (tmp_path,))
+    notebook = notebooks.read(save(tmp_path, "import module\nprint(runs)"))
     first = notebooks.stamp_now(notebook, {})
     notebook.cells[0].source = "# Another title"
+    notebook.cells[-1].source = "import module\n\n# how many\nprint(runs)"
+    (tmp_path / "module.py").write_text("x = 1  # why\n")
     assert notebooks.stamp_now(notebook, {}) == first
+    stamps = [first]
+    for source in ("import module\nprint(2 * runs)", "import module\nprint(2 * runs);", "%time\nimport module"):
+        notebook.cells[-1].source = source
+        stamps.append(notebooks.stamp_now(notebook, {}))
     (tmp_path / "module.py").write_text("x = 2\n")
-    library = notebooks.stamp_now(notebook, {})
-    assert library["counting"] != first["counting"] and library["code"] == first["code"]
-    notebook.cells[-1].source = "print(2 * runs)"
-    assert notebooks.stamp_now(notebook, {})["code"] != first["code"]
+    stamps.append(notebooks.stamp_now(notebook, {}))
+    assert len({stamp["code"] for stamp in stamps}) == len(stamps)
+    notebook.cells[-1].source = "first"
+    together = notebooks.stamp_now(notebook, {})
+    assert notebooks.stamp_now(notebook, {"runs": "3"}) != together
 
 
 def png(levels: np.ndarray) -> str:
@@ -222,7 +229,7 @@ class TestComparing:
             outputs.append(new_output("display_data", data={"image/png": image}))
         cell = new_code_cell("print(accuracy)", outputs=outputs, metadata={"tags": list(tags)})
         notebook = notebooks.normalize(new_notebook(cells=[new_markdown_cell("# A page"), cell]))
-        notebook.metadata[notebooks.STAMP] = {"parameters": {}, "code": "a", "counting": "b"}
+        notebook.metadata[notebooks.STAMP] = {"parameters": {}, "code": "b"}
         return notebook
 
     def test_equal_is_no_difference(self) -> None:
@@ -236,9 +243,9 @@ class TestComparing:
     def test_a_missing_output_and_an_old_stamp_are_told(self) -> None:
         old = self.executed()
         old.cells[1].outputs = []
-        old.metadata[notebooks.STAMP]["counting"] = "c"
+        old.metadata[notebooks.STAMP]["code"] = "c"
         assert differences(old, self.executed()) == [
-            "stamp: counting was c, is b", "cell 2 (print(accuracy)): 0 outputs committed, 1 now",
+            "stamp: code was c, is b", "cell 2 (print(accuracy)): 0 outputs committed, 1 now",
         ]
 
     def test_a_cell_that_varies_is_left_out(self) -> None:

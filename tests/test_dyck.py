@@ -233,6 +233,11 @@ class TestGrammar:
         assert mean == pytest.approx(EXPECTED_FIRST_RETURN, abs=0.05)
         assert abs(dyck.describe({"words": words}).first_return.item() - mean) < 3.5 * deviation
 
+    def test_long_words_are_the_same_everywhere(self):
+        """Their batches are smaller, so other random numbers belong to other draws."""
+        expected = "ad7242af1f63bc9188fa63359082ef02cd4babd1abdf7fa2232500b0404855d1"
+        assert dyck.pcfg(4, (1000, 1000)).sha256 == expected
+
     def test_unique_words_are_the_draws_less_those_seen(self, request):
         unique = dyck.pcfg(100, (2, 12), seed=4).strings()
         request.getfixturevalue("draws")

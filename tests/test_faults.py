@@ -1,4 +1,7 @@
-"""What is on disk is whole or refused, whatever stops its writer or changes it. `benchmarks/faults.py` goes on longer."""
+"""What is on disk is whole or refused, whatever stops its writer or changes it.
+
+`benchmarks/faults.py` goes on longer.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import accidents
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from counting import files, results
+from counting import results
 from counting.training import Runs
 
 RUNS = 12
@@ -67,17 +70,6 @@ def test_a_sha256_that_is_no_text_is_refused(sha256, undisturbed, tmp_path):
     save_file(load_file(undisturbed[0]), path, metadata={"manifest": json.dumps(manifest)})
     with pytest.raises(results.BrokenResult, match="altered"):
         results.load(path)
-
-
-def test_leftovers_of_killed_writers_are_deleted(tmp_path):
-    path = tmp_path / "file"
-    dead, other = tmp_path / f".file.dead{files.PARTIAL}", tmp_path / f".another.dead{files.PARTIAL}"
-    dead.write_bytes(b"ha")
-    other.write_bytes(b"lf")
-    with files._partial(path) as (_, alive):
-        files.write(path, "whole")
-        assert alive.exists()
-    assert sorted(tmp_path.iterdir()) == sorted([path, other])
 
 
 class TestDisk:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+import subprocess
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from oracles import same
 from safetensors.numpy import load_file, save_file
 
 from counting import cells, dyck, results, training
-from counting.regimens import PAPER
-from counting.regimens import Schedule
+from counting.regimens import PAPER, Schedule, ingredients
+from counting.sweeps import RATES
 
 RELU = PAPER["relu"].but(epochs=2)
 
@@ -36,15 +39,21 @@ def folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trainings(monkeypatch) -> list[int]:
-    """How many runs each call of `training.train` was asked for."""
+    """How many runs each call of `training.train`, or each worker of an executor, was asked for."""
     calls: list[int] = []
-    train = training.train
+    train, train_group = training.train, training._train_group
+
+    def counted_group(regimen, words, validation, seeds, start, kept, watch=None):
+        if watch is None:  # a worker's, which nobody watches
+            calls.append(len(seeds))
+        return train_group(regimen, words, validation, seeds, start, kept, watch)
 
     def counted(regimen, words, validation, seeds, **options):
         calls.append(len(seeds))
         return train(regimen, words, validation, seeds, **options)
 
     monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(training, "_train_group", counted_group)
     return calls
 
 
@@ -98,13 +107,6 @@ def test_other_code_is_trained(words, trainings, monkeypatch):
     monkeypatch.setattr(results, "code_sha256", lambda: "other")
     obtain(words)
     assert trainings == [3, 3]
-
-
-def test_code_digest_reads_statements_only():
-    bare = "def f(x):\n    return x + 1\n"
-    dressed = '"""Module."""\n\n# why\ndef f(x):\n    """What."""\n    # how\n    return x + 1\n'
-    assert results._statements(bare) == results._statements(dressed)
-    assert results._statements(bare) != results._statements(bare.replace("1", "2"))
 
 
 def test_record_writes_committed_results_and_verify_accepts_them(words, folders, monkeypatch, trainings):
@@ -200,6 +202,105 @@ def test_damaged_file_is_not_trained_over(words, folders, monkeypatch, trainings
     assert trainings == [3]
 
 
+PLAIN = {"cell": "relu", "learning_rate": 0.01, "epochs": 2}
+FORGED = {
+    "no sweep": lambda manifest: manifest.update(sweep=None),
+    "a sweep that lacks a field": lambda manifest: manifest["sweep"].pop("words"),
+    "a sweep of one field more": lambda manifest: manifest["sweep"].update(more=1),
+    "no runs": lambda manifest: manifest.pop("runs"),
+    "another format": lambda manifest: manifest.update(format=2),
+    "another type of format": lambda manifest: manifest.update(format="1"),
+    "other runs": lambda manifest: manifest.update(runs=[0, 1, 3]),
+    "runs that are no list": lambda manifest: manifest.update(runs=3),
+    "runs twice": lambda manifest: manifest.update(runs=[0, 0, 1]),
+    "runs in words": lambda manifest: manifest.update(runs=["0", "1", "2"]),
+    "code that is no digest": lambda manifest: manifest.update(code=None),
+    "words that are no digest": lambda manifest: manifest["sweep"].update(words=7),
+    "epochs in words": lambda manifest: manifest["sweep"].update(regimen=PLAIN | {"epochs": "2"}),
+    "more epochs": lambda manifest: manifest["sweep"].update(regimen=PLAIN | {"epochs": 3}),
+    "another cell": lambda manifest: manifest["sweep"].update(regimen=PLAIN | {"cell": "lstm"}),
+    "another precision": lambda manifest: manifest["sweep"].update(regimen=PLAIN | {"dtype": "float64"}),
+    "a checkpoint that is not there": lambda manifest: manifest["sweep"].update(checkpoints=[1, 2]),
+    "a checkpoint less": lambda manifest: manifest["sweep"].update(checkpoints=[]),
+    "checkpoints that are no list": lambda manifest: manifest["sweep"].update(checkpoints=1),
+    "seeds that are no list": lambda manifest: manifest["sweep"].update(seeds=3),
+}
+
+
+def forge(path: Path, change, **tensors: np.ndarray) -> None:
+    """A file with another manifest, and the checksum that belongs to it."""
+    manifest, tensors = results.manifest(path), load_file(path) | tensors
+    del manifest["sha256"]
+    change(manifest)
+    manifest["sha256"] = results._content_digest(manifest, tensors)
+    save_file(tensors, path, metadata={"manifest": json.dumps(manifest)})
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_manifests_that_no_one_wrote_are_refused_in_words(name, words, folders, monkeypatch):
+    recorded(monkeypatch, words, checkpoints=[1])
+    forge(committed(folders), FORGED[name])
+    with pytest.raises(results.BrokenResult, match="no whole result file"):
+        results.load(committed(folders))
+
+
+@pytest.mark.parametrize("where", [[], {}, 0, None, "text"])
+def test_a_manifest_of_another_type_is_refused(where, words, folders, monkeypatch):
+    recorded(monkeypatch, words)
+    path = committed(folders)
+    save_file(load_file(path), path, metadata={"manifest": json.dumps(where)})
+    with pytest.raises(results.BrokenResult):
+        results.load(path)
+
+
+@pytest.mark.parametrize("losses", [np.zeros((3, 3, 4)), np.zeros((3, 3, 3), np.float32), np.zeros(3), np.float64(0)])
+def test_losses_of_another_shape_are_refused(losses, words, folders, monkeypatch):
+    recorded(monkeypatch, words)
+    forge(committed(folders), lambda manifest: None, losses=np.asarray(losses))
+    with pytest.raises(results.BrokenResult, match="its losses cannot"):
+        results.load(committed(folders))
+
+
+def test_networks_that_no_one_saved_are_refused(words, folders, monkeypatch):
+    recorded(monkeypatch, words)
+    forge(committed(folders), lambda manifest: None, more=np.zeros(3))
+    with pytest.raises(results.BrokenResult, match="its networks cannot"):
+        results.load(committed(folders))
+
+
+def test_the_advice_works_from_where_one_stands(words, folders, monkeypatch, tmp_path):
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "a checkout" / "results")
+    recorded(monkeypatch, words)
+    path = results.FOLDER / "sweep.safetensors"
+    whole = path.read_bytes()
+    git = ["git", "-C", str(path.parent.parent), "-c", "user.name=a", "-c", "user.email=b", "-c", "core.autocrlf=false"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "."]):
+        subprocess.run([*git, *command], check=True)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(results.BrokenResult) as caught:
+        results.load(path)
+    subprocess.run(str(caught.value).split("`")[1], shell=True, check=True, cwd="/", capture_output=True)
+    assert path.read_bytes() == whole
+
+
+def test_a_broken_file_of_the_cache_has_nothing_to_be_restored_from(words, folders):
+    obtain(words)
+    (path,) = (folders / "cache" / "counting" / "results").iterdir()
+    path.write_bytes(b"no result")
+    with pytest.raises(results.BrokenResult, match="left as it is; delete it to train again"):
+        obtain(words)
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_no_matter(words, folders, trainings, capsys):
+    (folders / "cache").write_text("a file, no folder")
+    runs = obtain(words)
+    assert trainings == [3] and len(runs) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("counting: trained runs are not kept")
+
+
 def test_forged_numbers_are_refused(words, folders, monkeypatch):
     recorded(monkeypatch, words)
     path = committed(folders)
@@ -266,11 +367,29 @@ def test_a_killed_worker_leaves_what_was_finished(words, monkeypatch, trainings)
     assert same(runs, training.train(RELU, words, words[:5], range(5), checkpoints=[], progress=False))
 
 
-COMMITTED = sorted((Path(__file__).resolve().parent.parent / "results").glob("*.safetensors"))
+SWEEPS = {
+    *(f"paper-{cell}" for cell in cells.CELLS),
+    *(f"rate-{cell}-{rate}" for cell in cells.CELLS for rate in RATES if rate != PAPER[cell].learning_rate),
+    *(f"counting-{cell}-{name}" for cell in ("lstm", "relu") for name in ("all", "final", "none", "tracked")),
+    *(f"counting-lstm-only-{name}" for name in ingredients("lstm")),
+    *(f"counting-relu-{how}-{name}" for how in ("only", "without") for name in ingredients("relu")),
+    *(f"counting-{name}" for name in ("gru-final", "relu-constant", "relu-double", "relu-tracked-double")),
+    *(f"robust-{cell}-longest-{n}" for cell in ("lstm", "relu") for n in (6, 10, 20, 30, 50)),
+    *(f"robust-{cell}-rate-{n}" for cell in ("lstm", "relu") for n in ("0.333", "0.5", "1", "2", "3")),
+    *(f"robust-{cell}-set-{n}" for cell in ("lstm", "relu") for n in (21, 22, 23, 24, 25)),
+    *(f"robust-{cell}-words-{n}" for cell in ("lstm", "relu") for n in ("100", "300", "1e+03", "3e+03", "1e+04")),
+    *("unlearning-0", "unlearning-1", "unlearning-2", "unlearning-3", "wide-gru", "wide-relu"),
+}
+"""All that chapters ask for at their own parameters."""
+
+MEASURED = {"cluster", "faults", "floor", "fuzz", "mutants", "peers", "scaling"}
 
 
-def test_committed_results_are_whole_current_and_small():
-    assert COMMITTED
-    for path in COMMITTED:
+def test_committed_results_are_all_there_whole_current_and_small():
+    folder = Path(__file__).resolve().parent.parent / "results"
+    committed = sorted(folder.glob("*.safetensors"))
+    assert {path.stem for path in committed} == SWEEPS
+    assert {path.stem for path in (folder / "measured").iterdir()} == MEASURED
+    for path in committed:
         assert results.manifest(path)["code"] == results.code_sha256(), f"{path.name}: run `make book ACCEPT=1`"
-    assert sum(path.stat().st_size for path in COMMITTED) < 20e6
+    assert sum(path.stat().st_size for path in committed) < 20e6

@@ -19,9 +19,12 @@ class TestWilson:
         z = stats.norm.ppf(0.975)
         assert (low, high) == (0, pytest.approx(z**2 / (100 + z**2)))
 
-    @pytest.mark.parametrize(("successes", "n"), [(-1, 10), (11, 10), (0, 0)])
+    @pytest.mark.parametrize(
+        ("successes", "n"),
+        [(-1, 10), (11, 10), (0, 0), (1.9, 2.7), (1.5, 2), (1, 2.5), (float("nan"), 2), (1, float("inf")), ([1], [2])],
+    )
     def test_impossible_counts_are_refused(self, successes: int, n: int) -> None:
-        with pytest.raises(ValueError, match="successes must be from 0 to n"):
+        with pytest.raises(ValueError, match="successes and n must be whole"):
             statistics.wilson(successes, n)
 
 
@@ -93,6 +96,28 @@ class TestCorrelationsOfDraws:
         x, y = sample(8, 2, 50, 3)
         few, many = (statistics.correlations_of_draws(x, y, size) for size in (5, 40))
         assert few.std() > many.std()
+
+    @pytest.mark.parametrize("flat", ["x", "y"])
+    @pytest.mark.parametrize("level", [0, 0.1])  # what is left of it about the mean: nothing, or roundings
+    def test_draws_in_which_one_side_does_not_vary_have_no_correlation(self, flat: str, level: float) -> None:
+        x, y = sample(9, 2, 20, 3)
+        side = x if flat == "x" else y
+        side[0], side[1:] = [-1, 0, 1], level
+        found = statistics.correlations_of_draws(x, y, 5)
+        assert np.isnan(found).mean() == pytest.approx(15 / 20, abs=0.03)
+        assert (np.abs(found[~np.isnan(found)]) <= 1).all()
+
+    @pytest.mark.parametrize("unit", [2.0**-30, 2.0**30])
+    def test_the_unit_does_not_matter(self, unit: float) -> None:
+        x, y = sample(11, 2, 20, 3)
+        once, again = (statistics.correlations_of_draws(*sides, 5) for sides in ((x, y), (x * unit, y / unit)))
+        assert np.allclose(once, again, rtol=1e-9)
+
+    def test_little_variation_beside_much_is_variation(self) -> None:
+        x, y = sample(10, 2, 20, 3)
+        x[0] *= 1e4
+        found = statistics.correlations_of_draws(x, y, 5)
+        assert np.isfinite(found).all() and np.abs(found).max() <= 1 + 1e-6
 
     def test_more_runs_than_there_are_is_refused(self) -> None:
         with pytest.raises(ValueError, match="from 1 to the 4 runs"):

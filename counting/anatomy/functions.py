@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numba
 
-from counting.compiled import kept_by
-from counting.engine import SOURCES, activations
+from counting.compiled import keeping, kept_by
+from counting.engine import activations
 
-with kept_by(*SOURCES, Path(__file__)):
-    _vectorize = numba.vectorize(["float32(float32)", "float64(float64)"], cache=True)
+with kept_by(__name__):
+    _vectorize = numba.vectorize(["float32(float32)", "float64(float64)"], cache=keeping())
 
     @_vectorize
     def sigmoid(x):

@@ -12,7 +12,6 @@ step is 1 at every depth counts. What is missing to 1 is an error of the count, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from counting.anatomy.functions import sigmoid, tanh
 from counting.cells import Networks
 from counting.compiled import kept_by
 from counting.dyck import CLOSE, OPEN, Words
-from counting.engine import SOURCES
 from counting.engine import gru as cell
 from counting.engine.block import GRU
 from counting.engine.lanes import LANES, kernel, like
@@ -226,7 +224,7 @@ def _checked(nets: Networks) -> None:
         raise NotGRU(f"GRU networks are needed, not {nets.cell!r}")
 
 
-with kept_by(*SOURCES, Path(__file__)):
+with kept_by(__name__):
 
     @kernel()
     def _distinct(parameters, runs, most):

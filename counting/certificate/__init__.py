@@ -16,12 +16,9 @@ and the GRU's proofs rest on, is checked over every float32; for float64 it is a
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from counting import engine
 from counting.compiled import kept_by
 
-with kept_by(*engine.SOURCES, *sorted(Path(__file__).parent.glob("*.py"))):
+with kept_by(__name__):
     from counting.certificate.decide import LONGEST, MAX_DEPTH, certify
     from counting.certificate.exhaustive import shortest_failures
     from counting.certificate.many import certify_all, exact_counters, proved

@@ -7,7 +7,6 @@ numbers cannot depend on which runs share its block, on the width of the machine
 
 from __future__ import annotations
 
-import functools
 import platform
 from typing import Any
 
@@ -18,6 +17,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
+
+from counting.compiled import keeping
 
 _config: Any = numba.config  # whose names Numba sets while it is imported
 
@@ -48,8 +49,10 @@ lane_loop = numba.njit(**_OPTIONS)
 It takes few, flat arrays: LLVM checks once per call that they do not overlap, and gives up when there are many.
 """
 
-kernel = functools.partial(numba.njit, cache=True, **_OPTIONS)
-"""An entry point called from Python: releases the GIL, compiled once per machine and kept on disk."""
+
+def kernel():
+    """Compile an entry point called from Python: releases the GIL, compiled once per machine and kept on disk."""
+    return numba.njit(cache=keeping(), **_OPTIONS)
 
 
 @inlined
