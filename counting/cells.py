@@ -51,6 +51,7 @@ class Networks:
 
     cell: "lstm", "gru" or "relu".
     parameters: name -> array (runs, *shape), float32 (or all float64), keys and shapes as in `shapes(cell)`.
+    The arrays are copies.
 
     Raises ValueError for missing, unknown or misshapen parameters and for mixed or other dtypes. Values may be
     infinite or NaN, since training may diverge: see `finite`.
@@ -64,7 +65,7 @@ class Networks:
         given = self.parameters
         if set(given) != set(expected):
             raise ValueError(f"a {self.cell} has the parameters {sorted(expected)}, not {sorted(given)}")
-        arrays = {name: np.ascontiguousarray(given[name]) for name in expected}
+        arrays = {name: np.array(given[name], order="C") for name in expected}
         dtypes = {array.dtype.name for array in arrays.values()}
         if len(dtypes) != 1 or not dtypes <= {"float32", "float64"}:
             raise ValueError(f"parameters must all be float32 or all float64, not {', '.join(sorted(dtypes))}")

@@ -76,13 +76,17 @@ class Words:
 
     @cached_property
     def depth(self) -> NDArray[np.int32]:
-        """int32 (n, longest): open brackets after each symbol; 0 on padding."""
-        return np.where(self.tokens == PADDING, 0, 1 - 2 * self.tokens).cumsum(axis=1, dtype=np.int32)
+        """int32 (n, longest): open brackets after each symbol; 0 on padding. Read-only."""
+        depth = np.where(self.tokens == PADDING, 0, 1 - 2 * self.tokens).cumsum(axis=1, dtype=np.int32)
+        depth.flags.writeable = False
+        return depth
 
     @cached_property
     def targets(self) -> NDArray[np.int8]:
-        """int8 (n, longest, 2): may `(` follow each symbol (always), may `)` (depth > 0); padding 0."""
-        return np.stack([self.tokens != PADDING, self.depth > 0], axis=-1).astype(np.int8)
+        """int8 (n, longest, 2): may `(` follow each symbol (always), may `)` (depth > 0); padding 0. Read-only."""
+        targets = np.stack([self.tokens != PADDING, self.depth > 0], axis=-1).astype(np.int8)
+        targets.flags.writeable = False
+        return targets
 
     @cached_property
     def sha256(self) -> str:
@@ -189,6 +193,13 @@ def zigzag(length: int = 2000, peak: int = 50) -> Words:
     if pairs % peak:
         raise ValueError(f"length {length} is no multiple of 2 * peak = {2 * peak}: peak must divide {pairs}")
     return Words(np.tile(np.repeat([OPEN, CLOSE], peak), pairs // peak)[None], [length])
+
+
+def tower(heights: int | ArrayLike) -> Words:
+    """The word that climbs straight to a height and back, (ⁿ )ⁿ, one for each of `heights`."""
+    heights = [_integer("a height", height, at_least=1) for height in np.atleast_1d(heights).tolist()]
+    lengths = 2 * np.array(heights, dtype=np.int64)
+    return Words(_padded(np.concatenate([zigzag(2 * n, n).tokens[0] for n in heights]), lengths), lengths)
 
 
 def nested(words: Words, n: int | None = None, seed: int = 0) -> Words:

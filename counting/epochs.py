@@ -67,7 +67,7 @@ def train_group(
     groups: what trains them; see `devices`.
     watch: called after each epoch with the number of runs; what it raises ends the training.
     """
-    group = groups(regimen.cell, start.parameters, seeds, words, validation.tokens, validation.lengths)
+    group = groups(regimen.cell, start.parameters, seeds, words, validation.tokens, validation.lengths, regimen.loss)
     losses = np.full((3, len(seeds), regimen.epochs + 1), np.nan)
     stages = []
     for epoch in range(regimen.epochs + 1):

@@ -7,14 +7,13 @@ rounds to 0.5: that, and the last bits of the states, is all in which the two ca
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from counting import cells, devices, engine
+from counting import cells, devices, engine, workers
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
@@ -42,6 +41,15 @@ def accuracy(nets: Networks, words: Words) -> np.ndarray:
 def return_recall(nets: Networks, words: Words) -> np.ndarray:
     """Share of all steps at depth 0 that are right: float64 (runs,). The constant predictor has 0."""
     return _decide(nets, words, whole=True)[1].sum(axis=1) / returns(words).sum()
+
+
+def mean_loss(nets: Networks, words: Words) -> np.ndarray:
+    """Mean loss over the words, as training measures it: float64 (runs,)."""
+    _check_words(words)
+    cell, losses = cells.CELLS.index(nets.cell), np.empty(len(nets))
+    for block, runs in _blocks(nets):
+        losses[runs] = engine.read.losses(cell, block, words.tokens, words.lengths)[0][: runs.stop - runs.start]
+    return losses
 
 
 def returns(words: Words) -> np.ndarray:
@@ -104,7 +112,7 @@ def _decide(nets: Networks, words: Words, whole: bool) -> tuple[np.ndarray, np.n
     """First failures and right returns, both int64 (runs, n). Threads take blocks of runs, or parts of the words."""
     _check_words(words)
     cell = cells.CELLS.index(nets.cell)
-    threads = len(os.sched_getaffinity(0))
+    threads = workers.cores()
     pieces = [piece for piece in np.array_split(np.arange(len(words)), threads) if len(piece)]
     failures, returned = np.empty((2, len(nets), len(words)), np.int64)
 

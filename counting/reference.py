@@ -39,34 +39,27 @@ def one_hot(word: Words) -> torch.Tensor:
     return nn.functional.one_hot(torch.from_numpy(word.tokens[0].astype(np.int64)), 2).float()
 
 
-def train_epoch(module: nn.Module, optimizer: torch.optim.Optimizer, words: Words, order: Iterable[int]) -> float:
-    """One epoch of the published loop. Returns the mean loss over the words read."""
+def word_loss(module: nn.Module, word: Words, loss: str = "mse") -> torch.Tensor:
+    """Return the loss of a single word: mean over its steps and both outputs."""
     dtype = next(module.parameters()).dtype
+    logits, target = module(one_hot(word).to(dtype)), torch.from_numpy(np.array(word.targets[0])).to(dtype)
+    if loss == "bce":
+        return nn.functional.binary_cross_entropy_with_logits(logits, target)
+    return nn.functional.mse_loss(torch.sigmoid(logits), target)
+
+
+def train_epoch(
+    module: nn.Module, optimizer: torch.optim.Optimizer, words: Words, order: Iterable[int], loss: str = "mse"
+) -> float:
+    """Train for one epoch of the published loop. Returns the mean loss over the words read."""
     losses = []
     for index in order:
-        word = words[int(index)]
-        target = torch.from_numpy(word.targets[0]).to(dtype)
         optimizer.zero_grad()
-        outputs = torch.sigmoid(module(one_hot(word).to(dtype)))
-        loss = nn.functional.mse_loss(outputs, target)
-        loss.backward()
+        missed = word_loss(module, words[int(index)], loss)
+        missed.backward()
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(missed.item())
     return float(np.mean(losses))
-
-
-@torch.no_grad()
-def word_losses(module: nn.Module, words: Words) -> np.ndarray:
-    """The loss of each word, float64 (n,)."""
-    dtype = next(module.parameters()).dtype
-    return np.array(
-        [
-            nn.functional.mse_loss(
-                torch.sigmoid(module(one_hot(word).to(dtype))), torch.from_numpy(word.targets[0]).to(dtype)
-            ).item()
-            for word in (words[i] for i in range(len(words)))
-        ]
-    )
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 
 from counting import cells
+from counting.engine.readout import LOSSES
 from counting.schedule import Schedule, check, is_number, is_whole
 
 
@@ -14,7 +15,7 @@ class Regimen:
     """Everything that decides how a run is trained, but its seed and its words.
 
     The defaults are the paper's ways: Adam with PyTorch's default betas, batch size 1, words shuffled each epoch,
-    mean squared error over both outputs, float32, PyTorch's initialization, nothing scheduled, nothing clipped.
+    mean squared error of both outputs' sigmoids, float32, PyTorch's initialization, nothing scheduled, nothing clipped.
 
     Raises ValueError for a value that no regimen can have.
     """
@@ -43,10 +44,14 @@ class Regimen:
     clip_norm: float | None = None
     """Largest Euclidean norm of a word's gradient (Pascanu et al. 2013)."""
 
+    loss: str = "mse"
+    """What is minimized: "mse", the squared error of the sigmoids, or "bce", the cross-entropy of the logits."""
+
     def __post_init__(self) -> None:
         cells.gates(self.cell)
         check(is_whole(self.epochs) and self.epochs >= 1, "epochs", self.epochs, "an integer ≥ 1")
         check(self.dtype in ("float32", "float64"), "dtype", self.dtype, "'float32' or 'float64'")
+        check(self.loss in LOSSES, "loss", self.loss, "'mse' or 'bce'")
         for name in ("learning_rate", "gate_gain", "initial_scale"):
             value = getattr(self, name)
             fine = isinstance(value, Schedule) and value.end > 0 or is_number(value) and 0 < value < float("inf")
@@ -72,8 +77,11 @@ class Regimen:
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers and strings, for a manifest. A schedule becomes a dict of its four fields."""
-        return asdict(self)
+        """Plain numbers and strings, for a manifest. A schedule becomes a dict of its four fields.
+
+        The loss stands there only where it is another than the paper's: manifests older than this choice lack it.
+        """
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("loss", "mse")}
 
     @staticmethod
     def from_dict(entries: dict[str, object]) -> Regimen:

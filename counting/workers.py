@@ -56,8 +56,8 @@ def cost(runs: int, cores: int, shard: Mapping[str, float]) -> Cost:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """How many cores this process may use; where the system does not say, as on macOS, all that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def slices(total: int, size: int) -> list[slice]:

@@ -17,6 +17,17 @@ from counting.engine.packed import PARAMETERS, pack_group, pack_words, unpack_gr
 from counting.training import Runs
 
 
+LOSSES = {
+    "mse": lambda logits, target: nn.functional.mse_loss(torch.sigmoid(logits), target),
+    "bce": nn.functional.binary_cross_entropy_with_logits,
+}
+
+
+def word_losses(module: nn.Module, words: Words, loss: str = "mse") -> np.ndarray:
+    """The loss of each word, float64 (n,)."""
+    return np.array([reference.word_loss(module, words[n], loss).item() for n in range(len(words))])
+
+
 def flat(parameters: dict[str, np.ndarray]) -> np.ndarray:
     """Parameters or gradients of some runs as one matrix (runs, numbers)."""
     return np.concatenate([a.reshape(len(a), -1) for a in (parameters[name] for name in PARAMETERS)], axis=1)
@@ -34,7 +45,7 @@ def _leaky(parameters: dict[str, torch.Tensor], symbols: torch.Tensor, leak: flo
 
 
 def word_gradient(
-    net: Networks, word: Words, gain: float = 1.0, leak: float = 0.0
+    net: Networks, word: Words, gain: float = 1.0, leak: float = 0.0, loss: str = "mse"
 ) -> tuple[float, np.ndarray]:
     """Loss of one network on one word and its gradient, (numbers,), by autograd in the network's dtype."""
     module = net.to_torch(0)
@@ -42,23 +53,22 @@ def word_gradient(
     acting = {name: p if name.startswith("output.") else gain * p for name, p in leaves.items()}
     symbols = reference.one_hot(word).to(leaves["output.bias"].dtype)
     logits = _leaky(acting, symbols, leak) if leak else torch.func.functional_call(module, acting, (symbols,))
-    target = torch.from_numpy(word.targets[0]).to(symbols.dtype)
-    loss = nn.functional.mse_loss(torch.sigmoid(logits), target)
-    gradients = torch.autograd.grad(loss, list(leaves.values()))
+    target = torch.from_numpy(word.targets[0].copy()).to(symbols.dtype)
+    missed = LOSSES[loss](logits, target)
+    gradients = torch.autograd.grad(missed, list(leaves.values()))
     by_name = {name.removeprefix("rnn."): g.numpy()[None] for name, g in zip(leaves, gradients, strict=True)}
-    return loss.item(), flat(by_name)[0]
+    return missed.item(), flat(by_name)[0]
 
 
 def engine_gradient(
-    nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0, clip: float = 0.0
+    nets: Networks, words: Words, gain: float = 1.0, leak: float = 0.0, clip: float = 0.0, loss: str = "mse"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Loss (runs,) and gradient (runs, numbers) of some networks, run r on word r."""
     group = pack_group(nets.parameters)
-    loss, gradient = engine.train.train_epoch(
+    losses, gradient = engine.train.train_epoch(
         cells.CELLS.index(nets.cell),
         group,
-        np.zeros_like(group),
-        np.zeros_like(group),
+        (np.zeros_like(group), np.zeros_like(group)),
         np.ones(2),
         pack_words(words.tokens, words.depth, words.lengths),
         np.arange(len(nets), dtype=np.int32)[:, None],
@@ -66,8 +76,9 @@ def engine_gradient(
         gain,
         leak,
         clip,
+        loss,
     )
-    return loss, flat(unpack_group(gradient, cells.gates(nets.cell)))
+    return losses, flat(unpack_group(gradient, cells.gates(nets.cell)))
 
 
 @torch.no_grad()

@@ -55,8 +55,7 @@ def test_gradient_norms_are_those_of_autograd(cell: str) -> None:
     for run in (0, 69):
         for n in range(3):
             module = nets.to_torch(run)
-            outputs = torch.sigmoid(module(reference.one_hot(words[n])))
-            torch.nn.functional.mse_loss(outputs, torch.from_numpy(words[n].targets[0]).float()).backward()
+            reference.word_loss(module, words[n]).backward()
             expected = np.sqrt(sum(float((p.grad**2).sum()) for p in module.parameters()))
             assert norms[run, n] == pytest.approx(expected, rel=1e-4)
 
@@ -71,6 +70,15 @@ def test_adam_with_the_usual_epsilon_is_the_engines() -> None:
         assert np.allclose(mine.parameters[name], array, atol=2e-3), name
         assert (start.parameters[name] == before[name]).all()
     assert np.allclose(gradient.mean_loss(runs.checkpoints[2], words[:50]), runs.losses[1, :, 2], rtol=1e-12)
+
+
+def test_adam_takes_one_seed_a_network_and_something_to_read() -> None:
+    nets, words = cells.initialize("lstm", range(5)), dyck.pcfg(9, (2, 10))
+    with pytest.raises(ValueError, match="5 networks need 5 seeds, one each; got 64"):
+        gradient.adam(nets, words, range(64), range(1), 1e-8)
+    for epochs, read in ((range(0), words), (range(1), words[:0])):
+        with pytest.raises(ValueError, match="at least one epoch and one word; got"):
+            gradient.adam(nets, read, range(5), epochs, 1e-8)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])

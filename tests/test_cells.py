@@ -172,6 +172,13 @@ class TestStack:
         assert nets[[]].finite.tolist() == []
 
 
+def test_a_stack_keeps_copies():
+    given = {name: array.copy() for name, array in cells.initialize("gru", [1]).parameters.items()}
+    nets = Networks("gru", given)
+    given["output.bias"][:] = 7
+    assert (nets.parameters["output.bias"] != 7).all()
+
+
 class TestBadParameters:
     @pytest.fixture
     def parameters(self, cell) -> dict[str, np.ndarray]:

@@ -176,7 +176,7 @@ class TestWords:
         words = Words(tokens, np.array([2], dtype=np.int32))
         tokens[:] = 1
         assert words.strings() == ["()"]
-        for array in (words.tokens, words.lengths):
+        for array in (words.tokens, words.lengths, words.depth, words.targets):
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 0
         with pytest.raises(AttributeError):
@@ -307,6 +307,14 @@ class TestMadeWords:
     def test_zigzag(self):
         assert dyck.zigzag(12, 3).strings() == ["((()))((()))"]
         assert dyck.zigzag().longest == 2000 and dyck.zigzag().depth.max() == 50
+
+    def test_towers(self):
+        assert dyck.tower(3).strings() == ["((()))"]
+        assert dyck.tower([2, 1, 3]).strings() == ["(())", "()", "((()))"]
+        assert dyck.tower(range(1, 40)) == Words.from_strings("(" * n + ")" * n for n in range(1, 40))
+        for heights in (0, [3, -1], 1.5, "3"):
+            with pytest.raises(ValueError, match="a height must be an integer of at least 1"):
+                dyck.tower(heights)
 
     def test_nested_is_one_word_in_another(self):
         words = Words.from_strings(["(())", "()()()"])

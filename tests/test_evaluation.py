@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import oracles
 import pytest
@@ -33,6 +35,13 @@ def constant(cell: str, *logits: float) -> Networks:
 
 
 class TestFirstFailure:
+    def test_where_the_system_does_not_count_the_cores_of_a_process(self, monkeypatch, test_words):
+        """As on macOS."""
+        nets = cells.initialize("gru", range(3))
+        expected = evaluation.first_failure(nets, test_words)
+        monkeypatch.delattr(os, "sched_getaffinity")
+        assert np.array_equal(evaluation.first_failure(nets, test_words), expected)
+
     def test_every_decision_of_untrained_and_trained_networks(self, cell, trained_networks, test_words):
         nets = trained_networks[cell]
         failures = evaluation.first_failure(nets, test_words)

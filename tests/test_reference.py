@@ -44,13 +44,18 @@ class TestLoop:
         assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.9, 0.999), 1e-8, 0)
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_word_losses(self, cell, dtype, words):
+    @pytest.mark.parametrize("loss", ["mse", "bce"])
+    def test_word_loss(self, cell, dtype, loss, words):
         module = cells.initialize(cell, [4]).astype(dtype).to_torch(0)
-        losses = reference.word_losses(module, words)
-        assert losses.shape == (4,)
-        for word, loss in enumerate(losses):
-            optimizer = torch.optim.SGD(module.parameters(), lr=0)
-            assert reference.train_epoch(module, optimizer, words, [word]) == pytest.approx(loss)
+        for n in range(len(words)):
+            own, optimizer = reference.word_loss(module, words[n], loss).item(), torch.optim.SGD(module.parameters(), lr=0)
+            assert reference.train_epoch(module, optimizer, words, [n], loss) == pytest.approx(own)
+
+    def test_cross_entropy_is_minus_the_log_of_what_the_target_is_given(self, cell, words):
+        module = cells.initialize(cell, [4]).to_torch(0)
+        yes = torch.sigmoid(module(reference.one_hot(words[3])))
+        given = torch.where(torch.tensor(words.targets[3] == 1), yes, 1 - yes)
+        assert reference.word_loss(module, words[3], "bce").item() == pytest.approx(-given.log().mean().item(), 1e-5)
 
     def test_one_hot(self, words):
         assert reference.one_hot(words[1]).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]

@@ -8,6 +8,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from counting import cells, regimens
 from counting.regimens import Regimen
@@ -86,12 +87,14 @@ GOOD = [
     dict(recurrent_weight="positive"),
     dict(leak=Schedule(0.1, 0.0, 2, 10)),
     dict(clip_norm=1.0),
+    dict(loss="bce"),
 ]
 
 # Field -> values that it cannot have, and what the message says it must be.
 BAD = {
     "epochs": ([0, -1, 1.0, 2.5, "3", None, True, NAN], "an integer ≥ 1"),
     "dtype": (["float16", "double", float, None, ""], "'float32' or 'float64'"),
+    "loss": (["mae", "", None, nn.MSELoss, ["mse"]], "'mse' or 'bce'"),
     "learning_rate": ([0, -0.1, INF, NAN, "0.01", None, True, Schedule(0.1, 0.0, 1, 5)], "finite and > 0"),
     "gate_gain": ([0, -1, INF, NAN, "1", None, Schedule(0.1, 0.0, 1, 5)], "finite and > 0"),
     "initial_scale": ([0, -1, INF, NAN, "1", None, Schedule(0.1, 1.0, 1, 5)], "finite and > 0"),
@@ -151,6 +154,11 @@ class TestRegimen:
     def test_frozen(self):
         with pytest.raises(dataclasses.FrozenInstanceError):
             regimen().epochs = 3
+
+    def test_manifests_older_than_the_choice_of_a_loss(self):
+        """The paper's loss has no entry, so that its regimens have the keys that they had."""
+        assert "loss" not in regimen().to_dict() and Regimen.from_dict(regimen().to_dict()).loss == "mse"
+        assert regimen(loss="bce").to_dict()["loss"] == "bce"
 
     def test_but(self):
         made = regimen()

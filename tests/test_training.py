@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import oracles
 import pytest
 import small_sweep
 import torch
@@ -132,6 +133,7 @@ RECOMPUTED = {
     **{cell: short(cell) for cell in CELLS},
     "annealed lstm": Regimen("lstm", 0.01, 3, gate_gain=Schedule(1.0, 20.0, 1, 3)),
     "leaky relu": Regimen("relu", 0.01, 3, leak=Schedule(0.3, 0.0, 1, 3), hidden_bias=0.3),
+    **{f"{cell} by cross-entropy": short(cell, loss="bce") for cell in CELLS},
     "gru in float64": short("gru", dtype="float64"),
 }
 
@@ -143,12 +145,12 @@ class TestWhatIsRecorded:
         return train(regimen, range(3))
 
     @pytest.fixture
-    def recomputed(self, runs: Runs, validation_words: Words) -> np.ndarray:
+    def recomputed(self, regimen: Regimen, runs: Runs, validation_words: Words) -> np.ndarray:
         """Loss of each validation word under each checkpoint by PyTorch: (runs, epochs, words)."""
         return np.array(
             [
                 [
-                    reference.word_losses(nets.to_torch(run), validation_words)
+                    oracles.word_losses(nets.to_torch(run), validation_words, regimen.loss)
                     for nets in runs.checkpoints.values()
                 ]
                 for run in range(len(runs))

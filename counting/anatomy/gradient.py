@@ -7,9 +7,12 @@ import numpy as np
 from counting import cells
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.engine import read, train
-from counting.engine.packed import PackedWords, pack_blocks, pack_group, pack_words, unpack_group
+from counting.engine import train
+from counting.engine.packed import PackedWords, pack_group, pack_words, unpack_group
+from counting.evaluation import mean_loss
 from counting.training import word_order
+
+__all__ = ["adam", "mean_loss", "word_gradient_norms"]
 
 
 def word_gradient_norms(nets: Networks, words: Words) -> np.ndarray:
@@ -18,14 +21,6 @@ def word_gradient_norms(nets: Networks, words: Words) -> np.ndarray:
     group = pack_group(nets.parameters)
     each = [_gradient(nets.cell, group, packed, np.full(len(nets), word)) for word in range(len(words))]
     return np.sqrt((np.stack(each, axis=-1) ** 2).sum(axis=0))
-
-
-def mean_loss(nets: Networks, words: Words) -> np.ndarray:
-    """Mean loss over the words: float64 (runs,)."""
-    cell = cells.CELLS.index(nets.cell)
-    read_words = (words.tokens, words.lengths, 1.0, 0.0)
-    blocks = pack_blocks(nets.parameters)
-    return np.concatenate([read.losses(cell, block, *read_words)[0] for block in blocks])[: len(nets)]
 
 
 def adam(
@@ -40,8 +35,12 @@ def adam(
 
     seeds, epochs: they decide the order of the words, as in `training.train`. Adam starts with empty moments.
     The gradient is the engine's, in float32; moments and weights are kept in float64, so that no square
-    underflows.
+    underflows. Raises ValueError for another number of seeds than of networks, and for no epochs or words.
     """
+    if len(seeds) != len(nets):
+        raise ValueError(f"{len(nets)} networks need {len(nets)} seeds, one each; got {len(seeds)}")
+    if not len(epochs) or not len(words):
+        raise ValueError(f"training needs at least one epoch and one word; got {len(epochs)} and {len(words)}")
     packed = pack_words(words.tokens, words.depth, words.lengths)
     orders = [[word_order(seed, epoch, len(words)) for epoch in epochs] for seed in seeds]
     order = np.stack([np.concatenate(own) for own in orders])
@@ -67,6 +66,6 @@ def _descend(
 def _gradient(cell: str, group: np.ndarray, words: PackedWords, chosen: np.ndarray) -> np.ndarray:
     """Gradient of every run's chosen word, float64 (parameters, runs), from a training step at rate 0."""
     order = np.ascontiguousarray(chosen[:, None], dtype=np.int32)
-    scratch = (np.array(group), np.zeros_like(group), np.zeros_like(group), np.ones(2))
-    _, gradient = train.train_epoch(cells.CELLS.index(cell), *scratch, words, order, 0.0, 1.0, 0.0, 0.0)
+    moments = np.zeros_like(group), np.zeros_like(group)
+    _, gradient = train.train_epoch(cells.CELLS.index(cell), group.copy(), moments, np.ones(2), words, order, 0.0)
     return gradient.astype(np.float64)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from counting import evaluation
+from counting import dyck, evaluation
 from counting.anatomy.functions import sigmoid, tanh
 from counting.cells import Networks
 from counting.compiled import kept_by
@@ -92,7 +92,7 @@ def depths_told_apart(nets: Networks, most: int = 2**20) -> np.ndarray:
 
 def deepest_count(nets: Networks, most: int = 100) -> np.ndarray:
     """The largest n so that every `(^m )^m` with m ≤ n is right, tried up to `most`: int64 (runs,)."""
-    words = Words.from_strings("(" * m + ")" * m for m in range(1, most + 1))
+    words = dyck.tower(range(1, most + 1))
     right = evaluation.first_failure(nets, words) == words.lengths
     return np.where(right.all(axis=1), most, right.argmin(axis=1))
 
@@ -113,7 +113,7 @@ def closings_to_empty(nets: Networks, most: int = 1_000) -> np.ndarray:
 
 def proof_of_failure(n: int) -> Words:
     """`(^(n−1) )^(n−1)` and `(^n )^n`: who has the same state after `(^(n−1)` and `(^n` is wrong on one."""
-    return Words.from_strings(["(" * m + ")" * m for m in (n - 1, n)])
+    return dyck.tower([n - 1, n])
 
 
 @dataclass(frozen=True)

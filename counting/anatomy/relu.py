@@ -18,10 +18,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from counting import engine
-from counting.cells import CELLS, Networks
+from counting.cells import Networks
 from counting.dyck import CLOSE, Words
-from counting.engine.packed import pack_blocks
+from counting.evaluation import mean_loss as loss
 
 KINDS = ("counter", "one-way", "mirrored", "dead", "not finite")
 """What `kind` tells apart."""
@@ -134,14 +133,6 @@ def counters(u: np.ndarray, ratio: np.ndarray, gain: np.ndarray, threshold: np.n
             "output.bias": np.stack([40 * one, -gain * threshold], axis=1),
         },
     )
-
-
-def loss(nets: Networks, words: Words) -> np.ndarray:
-    """Mean loss over the words, as training measures it: float64 (runs,)."""
-    cell = CELLS.index(nets.cell)
-    blocks = pack_blocks(nets.parameters)
-    parts = [engine.read.losses(cell, block, words.tokens, words.lengths, 1.0, 0.0)[0] for block in blocks]
-    return np.concatenate(parts)[: len(nets)]
 
 
 def _readout(nets: Networks) -> tuple[np.ndarray, np.ndarray]:

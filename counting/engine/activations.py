@@ -1,6 +1,6 @@
-"""sigmoid and tanh from +, −, ×, ÷ and shifts of the exponent: no libm, so the same bits on every machine.
+"""sigmoid, tanh and softplus from +, −, ×, ÷ and shifts of the exponent: no libm, so the same bits on every machine.
 
-Both rest on exp(−x) by the textbook reduction −x = k ln 2 + r with |r| ≤ ln 2 / 2, and
+All rest on exp(−x) by the textbook reduction −x = k ln 2 + r with |r| ≤ ln 2 / 2, and
 
     exp(−x) = 2^k (1 + p),   p = expm1(r) = r + r² P(r),
 
@@ -73,6 +73,50 @@ def _parts_float64(x):
     p = p * r + like(0.1666666666666667, y)
     p = p * r + like(0.5, y)
     return power_of_two(shifted), r + (r * r) * p
+
+
+def _log1p_by_s(w):
+    """(log(1 + u) / s − 2) / s² as a polynomial in w = s², where s = u / (2 + u) and 0 ≤ u ≤ 1."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_log1p_by_s, jit_options={"forceinline": True, "error_model": "numpy"})
+def _log1p_by_s_overload(w):
+    return _log1p_by_s_float32 if w == types.float32 else _log1p_by_s_float64
+
+
+def _log1p_by_s_float32(w):
+    p = like(0.232243292240233488, w)
+    p = p * w + like(0.217065758008803726, w)
+    p = p * w + like(0.285923579943028377, w)
+    p = p * w + like(0.399997063319297174, w)
+    return p * w + like(0.666666673205274125, w)
+
+
+def _log1p_by_s_float64(w):
+    p = like(0.161640456119435322, w)
+    p = p * w + like(0.0880073848614467388, w)
+    p = p * w + like(0.120010728095907125, w)
+    p = p * w + like(0.133141442096549362, w)
+    p = p * w + like(0.153855700649586231, w)
+    p = p * w + like(0.181817894361328582, w)
+    p = p * w + like(0.22222222717427863, w)
+    p = p * w + like(0.285714285671087572, w)
+    p = p * w + like(0.400000000000145827, w)
+    return p * w + like(0.666666666666666586, w)
+
+
+@inlined
+def softplus(x):
+    """log(1 + exp(x)) = max(x, 0) + log(1 + u) with u = exp(−|x|).
+
+    log(1 + u) is 2 artanh(s), s = u / (2 + u) ≤ 1/3: s times a polynomial in s², interpolated like P.
+    """
+    scale, p = _parts(abs(x))
+    u = scale + scale * p
+    s = u / (like(2.0, u) + u)
+    log1p = s * (like(2.0, s) + s * s * _log1p_by_s(s * s))
+    return (x if x > like(0.0, x) else like(0.0, x)) + log1p
 
 
 @inlined

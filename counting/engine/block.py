@@ -7,6 +7,7 @@ import numpy as np
 from counting.engine import gru, lstm, readout, relu
 from counting.engine.lanes import LANES, at, inlined, lane_loop, like
 from counting.engine.layout import CELL_ROWS, CLOSE, OPEN, PADDING
+from counting.engine.readout import MSE, cross_entropy, squared_error
 
 LSTM, GRU, RELU = 0, 1, 2
 CELLS = ("lstm", "gru", "relu")
@@ -71,15 +72,23 @@ def forward(cell, weights, slope, piece, t, state, tape):
             relu.step(weights, slope, symbol, state, tape, lane)
 
 
+@inlined
+def _read_out(loss, weights, piece, share, t, state, tape, gradient, lane):
+    zero = like(0.0, share[lane])
+    deep = like(1.0, zero) if _has(piece, DEPTHS, _bit(t), lane) else zero
+    own = share[lane] if _inside(piece, t, lane) else zero
+    readout.step(loss, weights, deep, own, state, tape, gradient, lane)
+
+
 @lane_loop
-def read_out(weights, piece, share, t, state, tape, gradient):
+def read_out(loss, weights, piece, share, t, state, tape, gradient):
     """Loss and gradient of the outputs after symbol t. Beyond the end of a lane's word its share of the loss is 0."""
-    bit = _bit(t)
-    for lane in range(LANES):
-        zero = like(0.0, share[lane])
-        deep = like(1.0, zero) if _has(piece, DEPTHS, bit, lane) else zero
-        own = share[lane] if _inside(piece, t, lane) else zero
-        readout.step(weights, deep, own, state, tape, gradient, lane)
+    if loss == MSE:
+        for lane in range(LANES):
+            _read_out(squared_error, weights, piece, share, t, state, tape, gradient, lane)
+    else:
+        for lane in range(LANES):
+            _read_out(cross_entropy, weights, piece, share, t, state, tape, gradient, lane)
 
 
 @lane_loop

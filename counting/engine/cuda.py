@@ -69,9 +69,9 @@ def check_ptx(ptx: str) -> None:
 
 
 @functools.cache
-def kernel_functions(cell: str, dtype: str) -> dict[str, Callable]:
+def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Callable]:
     """The kernels of a cell in this floating point, as Python functions: what each thread does."""
-    train_run, run_losses, run_failure = single(cell)
+    train_run, run_losses, run_failure = single(cell, loss)
     real = getattr(numba, dtype)
 
     def train_epoch(seeds, epoch, parameters, moments1, moments2, powers, brackets, depths, lengths, order,
@@ -132,18 +132,18 @@ def signatures(dtype: str) -> dict[str, tuple[numba.types.Type, ...]]:
 
 
 @functools.cache
-def compiled(name: str, cell: str, dtype: str) -> Callable:
+def compiled(name: str, cell: str, dtype: str, loss: str = "mse") -> Callable:
     """A kernel for the GPU at hand. Raises RuntimeError where its code would not have the CPU's bits."""
     with exactly():
-        kernel = cuda.jit(signatures(dtype)[name])(kernel_functions(cell, dtype)[name])
+        kernel = cuda.jit(signatures(dtype)[name])(kernel_functions(cell, dtype, loss)[name])
     for ptx in kernel.inspect_asm().values():
         check_ptx(ptx)
     return kernel
 
 
-def launch(name: str, cell: str, dtype: str, grid: tuple[int, ...], *arguments: object) -> None:
-    """Start a kernel on a grid of blocks."""
-    kernel = compiled(name, cell, dtype)
+def launch(name: str, kind: tuple[str, ...], grid: tuple[int, ...], *arguments: object) -> None:
+    """Start a kernel on a grid of blocks. kind: cell, dtype and loss."""
+    kernel = compiled(name, *kind)
     with warnings.catch_warnings():
         # A few runs leave most of a GPU idle. That is no news to who trains a few runs.
         warnings.simplefilter("ignore", NumbaPerformanceWarning)
@@ -169,12 +169,13 @@ class Group:
         words: PackedWords,
         tokens: np.ndarray,
         lengths: np.ndarray,
+        loss: str,
     ) -> None:
         blocks = np.stack(pack_blocks(parameters))
         shape, dtype = (len(blocks), LANES), blocks.dtype
         # Idle lanes have somebody's seed: work that is done and thrown away.
         padded = np.resize(np.array(seeds, np.uint64), shape)
-        self._cell, self._runs, self._dtype = cell, len(seeds), dtype.name
+        self._cell, self._runs, self._kind = cell, len(seeds), (cell, dtype.name, loss)
         self._seeds = cuda.to_device(padded)
         self._parameters = cuda.to_device(blocks)
         self._moments = cuda.to_device(np.zeros_like(blocks)), cuda.to_device(np.zeros_like(blocks))
@@ -195,14 +196,14 @@ class Group:
     def epoch(self, number: int, learning_rate: float, gain: float, slope: float, clip: float) -> np.ndarray:
         arguments = (*self._words, self._order, learning_rate, gain, slope, clip, self._tape, self._loss)
         launch(
-            "train_epoch", self._cell, self._dtype, (len(self._loss),),
+            "train_epoch", self._kind, (len(self._loss),),
             self._seeds, np.uint64(number), self._parameters, *self._moments, self._powers, *arguments,
         )  # fmt: skip
         return self._loss.copy_to_host().reshape(-1)[: self._runs]
 
     def losses(self, gain: float) -> np.ndarray:
         arguments = (self._parameters, *self._validation, gain, 0.0, self._both)
-        launch("losses", self._cell, self._dtype, (len(self._loss),), *arguments)
+        launch("losses", self._kind, (len(self._loss),), *arguments)
         return self._both.copy_to_host().reshape(2, -1)[:, : self._runs]
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -229,6 +230,6 @@ def first_failure(cell: str, parameters: dict[str, np.ndarray], tokens: np.ndarr
         words = np.ascontiguousarray(tokens[piece]), lengths[piece].astype(np.int32)
         found = cuda.device_array((len(blocks), len(words[1]), LANES), np.int32)
         grid = len(blocks), len(words[1])
-        launch("first_failure", cell, blocks.dtype.name, grid, on_device, *map(cuda.to_device, words), found)
+        launch("first_failure", (cell, blocks.dtype.name), grid, on_device, *map(cuda.to_device, words), found)
         failures[:, piece] = np.moveaxis(found.copy_to_host(), 1, 2).reshape(-1, len(words[1]))[:runs]
     return failures

@@ -15,7 +15,7 @@ class Group:
     """Some runs of a cell, their moments and the order of their words; at most `capacity` of them.
 
     parameters: name -> (runs, ...), where they start. seeds: one a run. words: what they learn from.
-    tokens, lengths: int8 (n, longest) and (n,), the validation words.
+    tokens, lengths: int8 (n, longest) and (n,), the validation words. loss: one of `readout.LOSSES`.
     """
 
     threads = None
@@ -29,7 +29,9 @@ class Group:
         words: PackedWords,
         tokens: np.ndarray,
         lengths: np.ndarray,
+        loss: str,
     ) -> None:
+        self._loss = loss
         self._cell, self._seeds, self._words, self._validation = CELLS.index(cell), seeds, words, (tokens, lengths)
         self._group = pack_group(parameters)
         self._moments = np.zeros_like(self._group), np.zeros_like(self._group)
@@ -49,14 +51,14 @@ class Group:
         for run, seed in enumerate(self._seeds):
             shuffle(np.uint64(seed), np.uint64(number), self._order[run])
         loss, _ = train_epoch(
-            self._cell, self._group, *self._moments, self._powers, self._words, self._order,
-            learning_rate, gain, slope, clip,
+            self._cell, self._group, self._moments, self._powers, self._words, self._order,
+            learning_rate, gain, slope, clip, self._loss,
         )  # fmt: skip
         return loss
 
     def losses(self, gain: float) -> np.ndarray:
         """float64 (2, runs): mean loss over the validation words, and that of the last word alone; no leak."""
-        parts = [losses(self._cell, block, *self._validation, gain, 0.0) for block in blocks_of(self._group)]
+        parts = [losses(self._cell, block, *self._validation, gain, self._loss) for block in blocks_of(self._group)]
         return np.concatenate(parts, axis=1)[:, : len(self._seeds)]
 
     def parameters(self) -> dict[str, np.ndarray]:

@@ -12,6 +12,26 @@ PARAMETERS = ("output.weight", "output.bias", "weight_hh_l0", "bias_hh_l0", "wei
 """A network's parameters in the order of a block's rows (`counting.engine.layout`)."""
 
 
+def check_array(name: str, array: np.ndarray, shape: tuple[int | None, ...], *dtypes: type) -> None:
+    """Raise ValueError unless an array has this shape (None: any length) and one of these dtypes.
+
+    Kernels do not look: an array that is too short would be written to beyond its end.
+    """
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype not in dtypes:
+        wanted = f"({', '.join('any' if n is None else str(n) for n in shape)})"
+        kinds = " or ".join(np.dtype(kind).name for kind in dtypes)
+        raise ValueError(f"{name} must be {kinds} of shape {wanted}; got {array.dtype} of shape {array.shape}")
+
+
+def check_indices(name: str, indices: np.ndarray, below: int) -> None:
+    """Raise ValueError unless all indices are from 0 and below a number."""
+    if indices.size and not 0 <= indices.min() <= indices.max() < below:
+        raise ValueError(f"{name} must be from 0 and below {below}; got {indices.min()} to {indices.max()}")
+
+
 class PackedWords(NamedTuple):
     """Words for training: 32 symbols to an integer, the first in the lowest bit."""
 
@@ -21,6 +41,15 @@ class PackedWords(NamedTuple):
     """uint32 (n, chunks): 1 where the depth after the symbol is positive."""
     lengths: np.ndarray
     """int32 (n,)"""
+
+
+def check_words(words: PackedWords) -> None:
+    """Raise ValueError for words whose arrays do not fit each other."""
+    n, chunks = len(words.lengths), words.brackets.shape[-1]
+    check_array("lengths", words.lengths, (n,), np.int32)
+    for name in ("brackets", "depths"):
+        check_array(name, getattr(words, name), (n, chunks), np.uint32)
+    check_indices("lengths of words", words.lengths, 32 * chunks + 1)
 
 
 def _pack_bits(flags: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ import numpy as np
 from counting.engine import readout
 from counting.engine.block import GATES, TAPE_ROWS, step
 from counting.engine.lanes import LANES, at, kernel, lane_loop, like, rows_of_lanes
-from counting.engine.layout import LOSS, load_weights, weight_rows
+from counting.engine.layout import LOSS, load_weights, parameter_rows, weight_rows
+from counting.engine.readout import LOSSES, MSE, cross_entropy, squared_error
+from counting.engine.packed import check_array, check_indices
 
 
 @lane_loop
@@ -19,19 +21,40 @@ def load(cell, parameters, gain):
 
 
 @lane_loop
-def _add_loss(weights, deep, share, state):
-    for lane in range(LANES):
-        readout.error(weights, 0, like(1.0, share), share, state, lane)
-        readout.error(weights, 1, deep, share, state, lane)
+def _add_loss(loss, weights, deep, share, state):
+    if loss == MSE:
+        for lane in range(LANES):
+            readout.add_loss(squared_error, weights, deep, share, state, lane)
+    else:
+        for lane in range(LANES):
+            readout.add_loss(cross_entropy, weights, deep, share, state, lane)
+
+
+def _check(cell: int, parameters: np.ndarray, tokens: np.ndarray, lengths: np.ndarray) -> None:
+    """Raise ValueError for a block of parameters and words that do not fit the kernels."""
+    check_array(
+        "a block of parameters", parameters, (parameter_rows.py_func(GATES[cell]) * LANES,), np.float32, np.float64
+    )
+    check_array("tokens", tokens, (len(lengths), None), np.int8)
+    check_array("lengths", lengths, (len(tokens),), np.int32)
+    check_indices("lengths of words", lengths, tokens.shape[1] + 1)
+
+
+def losses(
+    cell: int, parameters: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, gain: float = 1.0, loss: str = "mse"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean loss over the words, and the loss of the last word alone: two float64 (LANES,).
+
+    parameters: a block, see `packed`. tokens: int8 (n, longest), 1 for `)`; lengths: int32 (n,).
+    loss: one of `LOSSES`.
+    """
+    _check(cell, parameters, tokens, lengths)
+    return _losses(cell, LOSSES.index(loss), parameters, tokens, lengths, gain)
 
 
 @kernel()
-def losses(cell, parameters, tokens, lengths, gain, slope):
-    """Mean loss over the words, and the loss of the last word alone: two float64 (LANES,).
-
-    tokens: int8 (n, longest), 1 for `)`; lengths: int32 (n,).
-    """
-    slope = like(slope, parameters[0])
+def _losses(cell, loss, parameters, tokens, lengths, gain):
+    slope = like(0.0, parameters[0])
     weights = load(cell, parameters, gain)
     state, tape = rows_of_lanes(3, parameters.dtype), rows_of_lanes(TAPE_ROWS, parameters.dtype)
     symbol = np.empty(LANES, np.int32)
@@ -44,7 +67,7 @@ def losses(cell, parameters, tokens, lengths, gain, slope):
             symbol[:] = tokens[word, t]
             depth += 1 - 2 * tokens[word, t]
             step(cell, weights, slope, symbol, state, tape)
-            _add_loss(weights, like(1 if depth > 0 else 0, slope), share, state)
+            _add_loss(loss, weights, like(1 if depth > 0 else 0, slope), share, state)
         for lane in range(LANES):
             total[lane] += state[at(LOSS, lane)]
     return total / len(lengths), state[at(LOSS, 0) : at(LOSS, 0) + LANES].astype(np.float64)
@@ -62,14 +85,21 @@ def _right(weights, deep, state, right):
         right[lane] = (opening >= zero) & decided
 
 
-@kernel()
-def decide(cell, parameters, tokens, lengths, whole):
+def decide(
+    cell: int, parameters: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, whole: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Where each lane first fails on each word, and how many returns to depth 0 it gets right.
 
     Returns int64 (LANES, n) twice: the 0-based first wrong step, or the length if there is none; the number of steps
     at depth 0 where both outputs are right. Unless `whole`, a word is left as soon as every lane has failed, and the
     second array counts only up to there.
     """
+    _check(cell, parameters, tokens, lengths)
+    return _decide(cell, parameters, tokens, lengths, whole)
+
+
+@kernel()
+def _decide(cell, parameters, tokens, lengths, whole):
     weights = load(cell, parameters, 1.0)
     slope = like(0.0, parameters[0])
     state, tape = rows_of_lanes(3, parameters.dtype), rows_of_lanes(TAPE_ROWS, parameters.dtype)
@@ -101,12 +131,19 @@ def decide(cell, parameters, tokens, lengths, whole):
     return failure, returns
 
 
-@kernel()
-def trace(cell, parameters, tokens, length):
+def trace(
+    cell: int, parameters: np.ndarray, tokens: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """States, logits and tape along one word, for every lane.
 
     tokens: int8 (longest,). Returns state (length, 3, LANES), logits (length, 2, LANES), tape (length, rows, LANES).
     """
+    _check(cell, parameters, tokens[None], np.array([length], np.int32))
+    return _trace(cell, parameters, tokens, length)
+
+
+@kernel()
+def _trace(cell, parameters, tokens, length):
     dtype = parameters.dtype
     weights = load(cell, parameters, 1.0)
     slope = like(0.0, parameters[0])

@@ -119,8 +119,9 @@ def _adam(parameters, gradient, moments1, moments2, rows, powers, learning_rate)
         parameters[i] -= rate * m / (math.sqrt(v) / correction + like(EPSILON, g))
 
 
-def single(cell: str) -> Single:
-    """The functions of one run of this cell. The cell is fixed, so that the compiler knows every row's number."""
+def single(cell: str, loss: str = "mse") -> Single:
+    """The functions of one run. Cell and loss are fixed, so that the compiler knows every row's number."""
+    loss_of = (readout.squared_error, readout.cross_entropy)[readout.LOSSES.index(loss)]
     step, step_back, gates = STEPS[cell].step, STEPS[cell].step_back, STEPS[cell].GATES
     rows = parameter_rows.py_func(gates)
     assert rows <= SCRATCH_ROWS["gradient"] and weight_rows.py_func(gates) <= SCRATCH_ROWS["weights"]
@@ -136,7 +137,7 @@ def single(cell: str) -> Single:
         share = like(1.0, slope) / like(length, slope)
         for t in range(length):
             step(weights, slope, _bit(brackets, word, t), state, tape[t], 0)
-            readout.step(weights, like(_bit(depths, word, t), slope), share, state, tape[t], gradient, 0)
+            readout.step(loss_of, weights, like(_bit(depths, word, t), slope), share, state, tape[t], gradient, 0)
         for t in range(length - 1, -1, -1):
             step_back(weights, slope, _bit(brackets, word, t), tape[t], adjoint, gradient, 0)
 
@@ -177,8 +178,7 @@ def single(cell: str) -> Single:
                 symbol = np.int32(tokens[word, t])
                 depth += 1 - 2 * symbol
                 step(weights, slope, symbol, state, tape, 0)
-                readout.error(weights, 0, like(1.0, slope), share, state, 0)
-                readout.error(weights, 1, like(1 if depth > 0 else 0, slope), share, state, 0)
+                readout.add_loss(loss_of, weights, like(1 if depth > 0 else 0, slope), share, state, 0)
             total += state[at(LOSS, 0)]
         return total / len(lengths), np.float64(state[at(LOSS, 0)])
 

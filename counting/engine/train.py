@@ -13,6 +13,8 @@ from counting.engine import adam
 from counting.engine.block import BRACKETS, DEPTHS, GATES, LENGTH, PIECE_ROWS, TAPE_ROWS, back, forward, read_out
 from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like, rows_of_lanes
 from counting.engine.layout import LOSS, finish_gradient, load_weights, parameter_rows, weight_rows
+from counting.engine.readout import LOSSES
+from counting.engine.packed import PackedWords, check_array, check_indices, check_words
 
 
 @lane_loop
@@ -75,7 +77,7 @@ def _rows(array, i, rows):
 
 
 @lane_loop
-def _read_and_learn(cell, weights, slope, own, share, longest, state, adjoint, tape, gradient):
+def _read_and_learn(cell, loss, weights, slope, own, share, longest, state, adjoint, tape, gradient):
     """The loss (row LOSS of `state`) and dL/dweights of one word for each lane of a block."""
     gradient[:] = 0
     state[:] = 0
@@ -83,21 +85,50 @@ def _read_and_learn(cell, weights, slope, own, share, longest, state, adjoint, t
     for t in range(longest):
         piece, record = _rows(own, t >> 5, PIECE_ROWS), _rows(tape, t, TAPE_ROWS)
         forward(cell, weights, slope, piece, t, state, record)
-        read_out(weights, piece, share, t, state, record, gradient)
+        read_out(loss, weights, piece, share, t, state, record, gradient)
     for t in range(longest - 1, -1, -1):
         piece, record = _rows(own, t >> 5, PIECE_ROWS), _rows(tape, t, TAPE_ROWS)
         back(cell, weights, slope, piece, t, record, adjoint, gradient)
 
 
-@kernel()
-def train_epoch(cell, parameters, moments1, moments2, powers, words, order, learning_rate, gain, slope, clip):
-    """One epoch of every run of a group: for each word, forward, back and a step of Adam.
+def train_epoch(
+    cell: int,
+    parameters: np.ndarray,
+    moments: tuple[np.ndarray, np.ndarray],
+    powers: np.ndarray,
+    words: PackedWords,
+    order: np.ndarray,
+    learning_rate: float,
+    gain: float = 1.0,
+    slope: float = 0.0,
+    clip: float = 0.0,
+    loss: str = "mse",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train every run of a group for an epoch: for each word, forward, back and a step of Adam.
 
-    parameters, moments1, moments2: (parameter_rows, runs), updated in place, as is `powers`, float64 (β1^t, β2^t).
-    words: a `PackedWords`. order: int32 (runs, n), the word that each run reads at each of n steps.
+    parameters, moments: (parameter_rows, runs), updated in place, as is `powers`, float64 (β1^t, β2^t).
+    order: int32 (runs, n), the word that each run reads at each of n steps.
     gain, slope: gate temperature and leak (1 and 0 for PyTorch's cells). clip: largest gradient norm, 0 for none.
+    loss: one of `LOSSES`.
     Returns the mean loss of each run over the epoch, float64 (runs,), and the last gradient, as `parameters`.
+    Raises ValueError for arrays that do not fit each other.
     """
+    rows, runs = parameter_rows.py_func(GATES[cell]), parameters.shape[-1]
+    check_array("parameters", parameters, (rows, runs), np.float32, np.float64)
+    for moment in moments:
+        check_array("moments", moment, (rows, runs), parameters.dtype)
+    check_array("powers", powers, (2,), np.float64)
+    check_words(words)
+    check_array("the order of words, one row a run,", order, (runs, None), np.int32)
+    check_indices("the order of words", order, len(words.lengths))
+    if not order.size:
+        raise ValueError(f"training needs at least one run and one word; got an order of shape {order.shape}")
+    options = learning_rate, gain, slope, clip
+    return _train_epoch(cell, LOSSES.index(loss), parameters, *moments, powers, words, order, *options)
+
+
+@kernel()
+def _train_epoch(cell, loss, parameters, moments1, moments2, powers, words, order, learning_rate, gain, slope, clip):
     gates = GATES[cell]
     rows, width = parameters.shape
     dtype = parameters.dtype
@@ -121,7 +152,7 @@ def train_epoch(cell, parameters, moments1, moments2, powers, words, order, lear
         for first in range(0, width, LANES):
             _take(weights, weight_rows(gates), all_weights, width, runs, first)
             last = _open_words(own, share, words, order, k, runs, first)
-            _read_and_learn(cell, weights, slope, own, share, last, state, adjoint, tape, gradient)
+            _read_and_learn(cell, loss, weights, slope, own, share, last, state, adjoint, tape, gradient)
             _put(gradient, weight_rows(gates), all_gradients, width, runs, first)
             _put(state[at(LOSS, 0) :], 1, all_losses, width, runs, first)
         finish_gradient(all_gradients, gates, gain, width)

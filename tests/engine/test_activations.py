@@ -192,6 +192,21 @@ class TestTanh:
         assert np.array_equal(tanh.call([-np.inf, -800, 800, np.inf], np.float64), [-1, -1, 1, 1])
 
 
+class TestSoftplus:
+    """Only the loss rests on it, and the loss decides nothing that is proved."""
+
+    @pytest.mark.parametrize(("dtype", "bar"), [(np.float32, 4e-7), (np.float64, 1e-15)])
+    def test_relative_error(self, dtype, bar):
+        x = np.linspace(-85, 100, 1_000_001).astype(dtype)
+        exact = np.logaddexp(0, x.astype(np.longdouble))
+        assert (np.abs(compiled(activations.softplus).call(x, dtype) - exact) / exact).max() < bar
+
+    def test_ends(self):
+        softplus = compiled(activations.softplus).call
+        assert np.array_equal(softplus([-np.inf, -200, 200, np.inf]), np.float32([0, 0, 200, np.inf]))
+        assert np.isnan(softplus([np.nan, -np.nan])).all()
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_monotone_over_neighbours_in_float64(name, request):
     call = request.getfixturevalue(name).call

@@ -52,8 +52,8 @@ class PretendedGPU:
     def current_context(self) -> SimpleNamespace:
         return SimpleNamespace(get_memory_info=lambda: SimpleNamespace(free=self.free))
 
-    def compiled(self, name: str, cell: str, dtype: str) -> GridOf:
-        return GridOf(self, name, engine.kernel_functions(cell, dtype)[name], engine.signatures(dtype)[name])
+    def compiled(self, name: str, cell: str, dtype: str, loss: str = "mse") -> GridOf:
+        return GridOf(self, name, engine.kernel_functions(cell, dtype, loss)[name], engine.signatures(dtype)[name])
 
 
 @dataclass
@@ -145,6 +145,9 @@ class TestThreadsOnTheCPU:
 
     def test_float64(self, few_words, validation, pretended):
         assert_same_runs(everything("gru", dtype="float64"), few_words, validation, range(3))
+
+    def test_the_other_loss(self, cell, few_words, validation, pretended):
+        assert_same_runs(regimens.PAPER[cell].but(epochs=2, loss="bce"), few_words, validation, range(3))
 
     def test_divergence(self, few_words, validation, pretended):
         regimen = regimens.PAPER["relu"].but(epochs=2, initial_scale=1e18)

@@ -1,0 +1,81 @@
+"""Arrays that do not fit each other are refused before a kernel could write beyond them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from counting import cells, dyck
+from counting.cells import CELLS
+from counting.engine import read, train
+from counting.engine.packed import pack_blocks, pack_group, pack_words
+
+WORDS = dyck.pcfg(4, (2, 40), seed=1)
+PACKED = pack_words(WORDS.tokens, WORDS.depth, WORDS.lengths)
+
+
+def train_arguments() -> dict[str, object]:
+    group = pack_group(cells.initialize("gru", range(3)).parameters)
+    return {
+        "cell": CELLS.index("gru"),
+        "parameters": group,
+        "moments": (np.zeros_like(group), np.zeros_like(group)),
+        "powers": np.ones(2),
+        "words": PACKED,
+        "order": np.zeros((3, 2), np.int32),
+        "learning_rate": 0.01,
+    }
+
+
+def read_arguments() -> dict[str, object]:
+    (block,) = pack_blocks(cells.initialize("gru", range(3)).parameters)
+    return {"cell": CELLS.index("gru"), "parameters": block, "tokens": WORDS.tokens, "lengths": WORDS.lengths}
+
+
+TRAINING = {
+    "rows of another cell": ("parameters", np.zeros((10, 3), np.float32), "parameters must be .* of shape .19, 3."),
+    "whole numbers": ("parameters", np.zeros((19, 3), np.int64), "parameters must be float32 or float64"),
+    "moments for fewer runs": ("moments", [np.zeros((19, 2), np.float32)] * 2, "moments must be float32 .* .19, 3."),
+    "moments of another kind": ("moments", [np.zeros((19, 3))] * 2, "moments must be float32"),
+    "powers of every run": ("powers", np.ones(6), "powers must be float64 of shape .2."),
+    "an order for more runs": ("order", np.zeros((64, 2), np.int32), "one row a run, must be int32 of shape .3, any."),
+    "an order of words that are not there": ("order", np.full((3, 2), 4, np.int32), "from 0 and below 4; got 4 to 4"),
+    "an order of negative numbers": ("order", np.full((3, 2), -1, np.int32), "from 0 and below 4; got -1 to -1"),
+    "no order": ("order", np.zeros((3, 0), np.int32), "at least one run and one word"),
+    "words that are too long": ("words", PACKED._replace(lengths=PACKED.lengths + np.int32(99)), "lengths of words must be from 0 and below 33; got"),
+    "fewer depths": ("words", PACKED._replace(depths=PACKED.depths[:2]), "depths must be uint32 of shape .4, 1."),
+}
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_training(name):
+    argument, value, message = TRAINING[name]
+    train.train_epoch(**train_arguments())
+    with pytest.raises(ValueError, match=message):
+        train.train_epoch(**train_arguments() | {argument: value})
+
+
+READING = {
+    "a block of another cell": ("parameters", np.zeros(64, np.float32), "a block of parameters must be"),
+    "fewer lengths": ("lengths", WORDS.lengths[:2], "tokens must be int8 of shape .2, any."),
+    "lengths beyond the row": ("lengths", WORDS.lengths + np.int32(99), "lengths of words must be from 0 and below"),
+    "wide tokens": ("tokens", WORDS.tokens.astype(np.int64), "tokens must be int8"),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_reading(name):
+    argument, value, message = READING[name]
+    arguments = read_arguments() | {argument: value}
+    with pytest.raises(ValueError, match=message):
+        read.losses(**arguments)
+    with pytest.raises(ValueError, match=message):
+        read.decide(**arguments, whole=False)
+
+
+def test_tracing():
+    arguments = read_arguments()
+    with pytest.raises(ValueError, match="lengths of words must be from 0 and below"):
+        read.trace(arguments["cell"], arguments["parameters"], WORDS.tokens[0], 99)
+
+
