@@ -6,6 +6,7 @@ authors' public code. Everything the engine does is held to this module.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 import numpy as np
@@ -64,14 +65,34 @@ def train_epoch(
 
 
 @torch.no_grad()
-def first_failure(module: nn.Module, words: Words) -> np.ndarray:
-    """0-based first wrong step of each word, or its length: int64 (n,). An output says yes iff its logit is ≥ 0."""
-    failures = []
+def first_failure(module: nn.Module, words: Words, batch: int | None = None) -> np.ndarray:
+    """Return the 0-based first wrong step of each word, or its length: int64 (n,).
+
+    An output says yes iff its logit is ≥ 0. batch: None reads a word alone; else as one of so many equal rows, for which
+    PyTorch may take other instructions, and answer otherwise where a logit is within rounding of 0.
+    """
+    dtype, failures = next(module.parameters()).dtype, []
     for word in (words[i] for i in range(len(words))):
-        logits = module(one_hot(word).to(next(module.parameters()).dtype)).numpy()
+        symbols = one_hot(word).to(dtype)
+        rows = module(symbols if batch is None else symbols.expand(batch, -1, -1)).numpy()
+        logits = rows if batch is None else rows[-1]
         wrong = ((logits >= 0) != (word.targets[0] == 1)).any(axis=1) | np.isnan(logits).any(axis=1)
         failures.append(int(np.argmax(wrong)) if wrong.any() else len(wrong))
     return np.array(failures, np.int64)
+
+
+BATCHES = (1, 7, 64)
+"""Batches in which PyTorch is asked for a word again."""
+
+
+def fails_however(module: nn.Module, word: Words) -> bool:
+    """Whether PyTorch fails on a single word in each batch of `BATCHES`, with oneDNN and without, and in float64."""
+    paths = [(onednn, batch) for onednn in (True, False) for batch in BATCHES]
+    for onednn, batch in paths:
+        with torch.backends.mkldnn.flags(enabled=onednn):
+            if first_failure(module, word, batch)[0] == word.lengths[0]:
+                return False
+    return bool(first_failure(copy.deepcopy(module).double(), word, 1)[0] < word.lengths[0])
 
 
 def default_parameters(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from counting.certificate import lstm
 from counting.certificate.boxes import first_misread, image, images, rows
 from counting.engine.lanes import LANES, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN
@@ -143,3 +144,10 @@ def close_band(cell, network, last, sweeps):
             break
         up = not up
     return ending, depth, band[:, : last + 1]
+
+
+@kernel()
+def saturated(network, h_low, h_high):
+    """Whether an LSTM's i = f = 1 and g = ±1, to the bit, for every h in [h_low, h_high], on either symbol."""
+    opening, closing = lstm.numbers(network, OPEN), lstm.numbers(network, CLOSE)
+    return lstm.saturated(opening, h_low, h_high) and lstm.saturated(closing, h_low, h_high)

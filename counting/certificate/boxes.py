@@ -24,7 +24,7 @@ def rows(cell):
 def images(cell, network, symbol, boxes, start, after):
     """What one symbol makes of LANES boxes from `start` on, into `after`: (rows, LANES)."""
     if cell == LSTM:
-        numbers4 = lstm.numbers(network.gates, symbol)
+        numbers4 = lstm.numbers(network, symbol)
         for lane in range(LANES):
             i = start + lane
             h_low, h_high, c_low, c_high = lstm.image(
@@ -35,13 +35,13 @@ def images(cell, network, symbol, boxes, start, after):
             after[C_LOW, lane] = c_low
             after[C_HIGH, lane] = c_high
     elif cell == GRU:
-        numbers3 = gru.numbers(network.gates, symbol)
+        numbers3 = gru.numbers(network, symbol)
         for lane in range(LANES):
             after[H_LOW, lane], after[H_HIGH, lane] = gru.image(
                 numbers3, boxes[H_LOW, start + lane], boxes[H_HIGH, start + lane]
             )
     else:
-        numbers1 = relu.numbers(network.gates, symbol)
+        numbers1 = relu.numbers(network, symbol)
         for lane in range(LANES):
             after[H_LOW, lane], after[H_HIGH, lane] = relu.image(
                 numbers1, boxes[H_LOW, start + lane], boxes[H_HIGH, start + lane]
@@ -55,14 +55,14 @@ def image(cell, network, symbol, boxes, i, after):
     if cell == LSTM:
         c_low, c_high = boxes[C_LOW, i], boxes[C_HIGH, i]
         h_low, h_high, c_low, c_high = lstm.image(
-            lstm.numbers(network.gates, symbol), h_low, h_high, c_low, c_high
+            lstm.numbers(network, symbol), h_low, h_high, c_low, c_high
         )
         after[C_LOW, 0] = c_low
         after[C_HIGH, 0] = c_high
     elif cell == GRU:
-        h_low, h_high = gru.image(gru.numbers(network.gates, symbol), h_low, h_high)
+        h_low, h_high = gru.image(gru.numbers(network, symbol), h_low, h_high)
     else:
-        h_low, h_high = relu.image(relu.numbers(network.gates, symbol), h_low, h_high)
+        h_low, h_high = relu.image(relu.numbers(network, symbol), h_low, h_high)
     after[H_LOW, 0] = h_low
     after[H_HIGH, 0] = h_high
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,6 +93,7 @@ def certify(
     if not proved:
         bound, argument, wrong = _examine(subject, bound, argument, collision, max_length)
         proved = max_length is not None and bound > max_length
+    proved_however, lower_however = _however(subject, bound, proved, max_length)
     certificate = Certificate(
         cell=subject.network.cell,
         dtype=subject.network.dtype.name,
@@ -105,6 +106,8 @@ def certify(
         failing_step=len(wrong.prefix) - 1 if wrong else None,
         any_length_to_depth=depth,
         collision=collision,
+        proved_however=proved_however,
+        lower_however=lower_however,
     )
     if replay and wrong and wrong.length <= REPLAYED:
         return certificate.replayed(subject.network)
@@ -127,6 +130,7 @@ def _subject(network: Networks | torch.nn.Module) -> _Subject:
 
 
 def check_length(max_length: int | None) -> None:
+    """Raise ValueError unless this is a length of words, or None."""
     whole = isinstance(max_length, (int, np.integer)) and not isinstance(max_length, bool)
     if max_length is not None and not (whole and max_length >= 2):
         raise ValueError(f"max_length must be a whole number, at least 2, or None; got {max_length!r}")
@@ -206,7 +210,7 @@ def _tables(subject: _Subject, longest: int) -> tuple[int, str, _Wrong | None]:
             wrong = _Wrong(prefix, "")
             shortest = wrong.length
         return shortest, arguments.monotone(shortest), wrong
-    slots = int(np.clip(BOXES // (longest**2 // 8 + 1), FEWEST_SLOTS, 16))
+    slots = _slots(longest)
     while bound < shortest:
         if slots <= search.MOST_SLOTS:
             prefix = search.search(subject.cell, subject.block, subject.numbers, shortest - 2, slots)
@@ -263,6 +267,43 @@ def _tower(subject: _Subject, height: int) -> _Wrong | None:
     step = int(far.tower(subject.cell, subject.numbers, height))
     prefix = (np.arange(step + 1) >= height).astype(np.int8)
     return _Wrong(prefix, arguments.tower(height)) if step >= 0 else None
+
+
+def _however(subject: _Subject, bound: int, proved: bool, max_length: int | None) -> tuple[bool, int]:
+    """What holds however the network is computed: whether all that is proved does, and below which length no word fails.
+
+    bound: what holds in the engine's arithmetic.
+    """
+    loose = replace(subject, numbers=numbers(subject.network.parameters, however=True))
+    if max_length is None:
+        depth = MAX_DEPTH if proved else bound // 2 - 1
+    else:
+        depth = min(MAX_DEPTH, max_length // 2)
+    closed, _ = _band(loose, depth, FEW_SWEEPS) if depth else (0, 0.0)
+    if closed:
+        return proved, bound
+    longest = min(bound - 2, LONGEST[subject.network.cell])
+    lower_however = _lower_bound(loose, longest) if longest >= 2 else 2
+    return proved and max_length is not None and lower_however > max_length, lower_however
+
+
+def _lower_bound(subject: _Subject, longest: int) -> int:
+    """A length below which no word fails, at most longest + 2."""
+    if not subject.bounded:
+        return 2
+    if subject.network.cell == "relu":
+        finite, prefix = extremes.shortest_failure(subject.numbers, longest)
+        return (2 * int(np.count_nonzero(prefix == 0)) or longest + 2) if finite else 2
+    bound, slots = 2, _slots(longest)
+    while bound < longest + 2 and slots * longest**2 // 8 <= BOXES:
+        bound = max(bound, int(lower.lower_bound(subject.cell, subject.numbers, longest, slots)))
+        slots *= 4
+    return bound
+
+
+def _slots(longest: int) -> int:
+    """Slots that a first table over so many lengths has room for."""
+    return int(np.clip(BOXES // (longest**2 // 8 + 1), FEWEST_SLOTS, 16))
 
 
 def _word(wrong: _Wrong) -> Words:

@@ -27,7 +27,7 @@ def _shorten(weights, deep, state, length, shortest):
         h = state[at(H, lane)]
         readout = (
             weights[at(output_weight(0), lane)], weights[at(output_bias(0), lane)],
-            weights[at(output_weight(1), lane)], weights[at(output_bias(1), lane)],
+            weights[at(output_weight(1), lane)], weights[at(output_bias(1), lane)], like(0.0, h),
         )  # fmt: skip
         fine = right(readout, deep, h, h)
         shortest[lane] = shortest[lane] if fine else min(shortest[lane], length)

@@ -75,7 +75,7 @@ def shortest_failure(network, longest):
     Returns (whether all states are finite: if not, nothing is said; the prefix, int8 (t,), after which it is
     wrong, empty if it is right on all these words).
     """
-    numbers_open, numbers_close = relu.numbers(network.gates, OPEN), relu.numbers(network.gates, CLOSE)
+    numbers_open, numbers_close = relu.numbers(network, OPEN), relu.numbers(network, CLOSE)
     readout = outputs(network)
     old = np.zeros((2, longest // 4 + 3), network.gates.dtype)
     new = np.zeros_like(old)

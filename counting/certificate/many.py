@@ -12,10 +12,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
-from counting import evaluation, workers
+from counting import cells, evaluation, workers
 from counting.cells import Networks
-from counting.certificate import decide
+from counting.certificate import band, decide
 from counting.certificate.decide import MAX_DEPTH
+from counting.certificate.gates import SPREAD, Numbers, numbers
 from counting.certificate.verdict import Certificate
 from counting.dyck import Words
 
@@ -80,14 +81,13 @@ def proved(
     network that diverged is not proved. threads, executor: as for `certify_all`. Raises ValueError for a length
     below 2.
     """
-    if max_length is not None and max_length < 2:
-        raise ValueError(f"max_length must be at least 2, or None for any length; got {max_length!r}")
+    decide.check_length(max_length)
     if executor is not None:
         parts = _in_shards(executor, _proved, networks, max_length, threads)
         return np.concatenate([np.zeros(0, bool), *parts])
     right = np.zeros(len(networks), bool)
     finite = np.flatnonzero(networks.finite)
-    if len(finite):
+    if len(finite) and (max_length is None or max_length // 2 <= MAX_DEPTH):  # deeper than that they do not count
         right[finite] = exact_counters(networks[finite])
     # A network that is wrong on a plain tower is wrong, and most that are wrong are wrong there.
     tower = _tower(TOWER if max_length is None else min(TOWER, max_length // 2))
@@ -111,50 +111,48 @@ def _proved(networks: Networks, max_length: int | None, threads: int | None) -> 
     return proved(networks, max_length, threads=threads or 1)
 
 
-def exact_counters(networks: Networks) -> np.ndarray:
-    """Runs that are shown to count exactly to depth `MAX_DEPTH`, on words of any length: bool (runs,).
+def exact_counters(networks: Networks, *, however: bool = False) -> np.ndarray:
+    """Return which runs are shown to count exactly to depth `MAX_DEPTH`, on words of any length: bool (runs,).
 
-    The state after `(^n` and, coming down from RUNGS, after any `)` is the same to the bit at each depth, so by
-    induction it is a function of depth on every word that stays below RUNGS. Above RUNGS / 2
+    A band over the depths 0 to RUNGS closes, so on every word that stays within RUNGS the state is in it. Above RUNGS / 2
 
     - an LSTM has i = f = 1, |g| = 1, an integer c with |c| ≤ depth and tanh(c) = ±1: c ± 1 is exact as long as
-      |c| < 2^24, and h, hence every gate, stays as it is;
+      |c| < 2^24, and h, hence every gate, stays where it is;
     - a ReLU has u = 1, no recurrent bias and A = −B a power of two: every state is exactly depth · A.
 
-    So the ladder goes on, and the read-out, affine in h, is right above if it is right at both ends. Other networks
-    may be right too; no GRU is found here.
+    So the band goes on, and the read-out, affine in h, is right above if it is right at both ends. Other networks
+    may be right too; no GRU is found here. however: whether all this holds however the network is computed.
     """
-    if networks.cell == "gru":
-        return np.zeros(len(networks), bool)
-    tower = _tower(RUNGS)
-    seen = evaluation.trace(networks, tower)
-    climbs = evaluation.first_failure(networks, tower)[:, 0] == tower.longest
-    for state in (seen.h, seen.c):
-        # Depths RUNGS − 1 … 1 on the way up, and the same on the way down; then depth 0.
-        climbs &= (state[:, RUNGS - 2 :: -1] == state[:, RUNGS : 2 * RUNGS - 1]).all(axis=1) & (state[:, -1] == 0)
-    exact = _lstm_goes_on(seen) if networks.cell == "lstm" else _relu_goes_on(networks)
-    return climbs & exact
+    goes_on = {"lstm": _lstm_goes_on, "relu": _relu_goes_on}.get(networks.cell)
+    exact = np.zeros(len(networks), bool)
+    for run in np.flatnonzero(networks.finite) if goes_on else ():
+        network = networks[int(run)]
+        found = numbers(network.parameters, however)
+        ending, _, boxes = band.close_band(cells.CELLS.index(networks.cell), found, RUNGS, decide.FEW_SWEEPS)
+        exact[run] = ending == band.CLOSED and goes_on(network, found, boxes)
+    return exact
 
 
-def _lstm_goes_on(seen: evaluation.Trace) -> np.ndarray:
-    # Steps of the tower that start and end at a depth of at least RUNGS / 2.
-    high = slice(RUNGS // 2, 2 * RUNGS - RUNGS // 2)
-    c, h = seen.c[:, high], seen.h[:, high]
-    saturated = np.all([np.abs(seen.gates[name][:, high]) == 1 for name in "ifg"], axis=(0, 2))
-    depth = np.minimum(np.arange(1, 2 * RUNGS + 1), 2 * RUNGS - np.arange(1, 2 * RUNGS + 1))[high]
-    whole = ((c == np.round(c)) & (np.abs(c) <= depth) & (np.abs(c) >= RUNGS // 4)).all(axis=1)
-    return saturated & whole & (h == h[:, :1]).all(axis=1)
+def _lstm_goes_on(network: Networks, found: Numbers, boxes: np.ndarray) -> bool:
+    h_low, h_high, c_low, c_high = boxes[:, RUNGS // 2 :]
+    depth = np.arange(RUNGS // 2, RUNGS + 1)
+    whole = (c_low == c_high) & (c_low == np.round(c_low)) & (np.abs(c_low) <= depth) & (np.abs(c_low) >= RUNGS // 4)
+    constant = (h_low == h_low[0]) & (h_high == h_high[0])
+    return bool(whole.all() and constant.all() and band.saturated(found, h_low[0], h_high[0]))
 
 
-def _relu_goes_on(networks: Networks) -> np.ndarray:
-    p = networks.parameters
+def _relu_goes_on(network: Networks, found: Numbers, boxes: np.ndarray) -> bool:
+    p = network.parameters
     drive = p["weight_ih_l0"][:, 0] + p["bias_ih_l0"]
     opening = drive[:, 0]
     power = (opening > 0) & (np.frexp(np.abs(opening))[0] == 0.5)
     plain = (drive[:, 1] == -opening) & (p["weight_hh_l0"][:, 0, 0] == 1) & (p["bias_hh_l0"][:, 0] == 0)
     with np.errstate(over="ignore", invalid="ignore"):
-        top = (p["output.weight"][:, :, 0] * (opening * networks.dtype.type(MAX_DEPTH))[:, None]) + p["output.bias"]
-    return power & plain & (top >= 0).all(axis=1)
+        top = (p["output.weight"][:, :, 0] * (opening * network.dtype.type(MAX_DEPTH))[:, None]) + p["output.bias"]
+    # Nothing to order or to fuse, and a read-out that is right beyond what other arithmetic can change.
+    loose = found.error[0] * (np.abs(top) + 2 * np.abs(p["output.bias"]) + 1)
+    steady = not found.gates[:, SPREAD:].any()
+    return bool((power & plain & (top >= loose).all(axis=1))[0] and steady)
 
 
 def _tower(height: int) -> Words:

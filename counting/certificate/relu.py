@@ -6,25 +6,25 @@ For each symbol h' is monotone in h: a product with a constant, two sums and a m
 each of them. It rises with h where U ≥ 0 and falls where U < 0. So the smallest and the largest state after a
 step are the images of the two ends before it, and by induction over the steps the smallest and the largest
 state over *all* prefixes of one length and depth are states that two real prefixes reach. Nothing is lost:
-the bounds are exact.
+the bounds are exact, in the engine's arithmetic.
 """
 
 from __future__ import annotations
 
-from counting.certificate.gates import BIAS, WEIGHT, gate_range
+from counting.certificate.gates import gate_numbers, gate_range
 from counting.engine.lanes import inlined, like
 
 
 @inlined
-def numbers(gates, symbol):
-    """What a step reads, for one symbol: drive, recurrent weight, recurrent bias."""
-    return gates[0, symbol], gates[0, WEIGHT], gates[0, BIAS]
+def numbers(network, symbol):
+    """What a step reads, for one symbol."""
+    return gate_numbers(network.gates, 0, symbol)
 
 
 @inlined
 def image(numbers, h_low, h_high):
-    """The states that one symbol makes of h in [h_low, h_high]: (lowest h, highest h), both attained."""
-    low, high = gate_range(numbers[0], numbers[1], numbers[2], h_low, h_high)
+    """The states that one symbol makes of h in [h_low, h_high]: (lowest h, highest h), both attained without slack."""
+    low, high = gate_range(numbers, h_low, h_high)
     zero = like(0.0, h_low)
     # NaN passes, as in the engine and in torch.relu.
     return (zero if low < zero else low), (zero if high < zero else high)

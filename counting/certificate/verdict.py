@@ -11,6 +11,11 @@ from counting.dyck import Words
 if TYPE_CHECKING:
     from counting.cells import Networks
 
+ARITHMETICS = ("however it is computed", "in the engine's arithmetic only", "depends on rounding")
+"""In which arithmetic a verdict holds. *However*: in any order of the sums, fused or not, with the sigmoid and tanh of
+the engine or of any of PyTorch's paths, all in the network's own floating point; a word fails so where PyTorch does on
+each path that is tried, and in float64."""
+
 SHOWN = 60
 """Longer words are printed by their first and last symbols."""
 
@@ -49,6 +54,12 @@ class Certificate:
     pytorch_step: int | None = None
     """Where PyTorch's own module is first wrong on the counterexample; its length if nowhere; None if not
     replayed."""
+    lower_however: int = 2
+    """No word of fewer symbols fails, however the network is computed (proved)."""
+    proved_however: bool = False
+    """The network is right on all these words, however it is computed (proved)."""
+    fails_however: bool | None = None
+    """PyTorch's module fails on the counterexample on each path that was tried; None if not replayed."""
 
     @property
     def refuted(self) -> bool:
@@ -85,8 +96,22 @@ class Certificate:
 
         if not self.refuted:
             return self
-        step = reference.first_failure(network.to_torch(0), self.counterexample)[0]
-        return replace(self, pytorch_step=int(step))
+        module = network.to_torch(0)
+        step = reference.first_failure(module, self.counterexample)[0]
+        everywhere = step < self.upper and reference.fails_however(module, self.counterexample)
+        return replace(self, pytorch_step=int(step), fails_however=bool(everywhere))
+
+    @property
+    def arithmetic(self) -> str | None:
+        """In which arithmetic the verdict holds: one of `ARITHMETICS`; None if undecided, or refuted and not replayed."""
+        if self.proved:
+            return ARITHMETICS[0 if self.proved_however else 1]
+        return None if self.fails_however is None else ARITHMETICS[0 if self.fails_however else 2]
+
+    @property
+    def shortest_however(self) -> bool:
+        """No shorter word fails, however the network is computed (proved)."""
+        return self.shortest and self.lower_however == self.upper
 
     def to_dict(self) -> dict[str, object]:
         """Plain numbers and strings, for JSON. The counterexample is a string of brackets."""
@@ -100,10 +125,12 @@ class Certificate:
             "argument",
         )
         word = {"counterexample": self.counterexample.strings()[0] if self.refuted else None}
-        return {n: getattr(self, n) for n in names} | word | {n: getattr(self, n) for n in more}
+        here = {n: getattr(self, n) for n in ("arithmetic", "lower_however", "shortest_however")}
+        return {n: getattr(self, n) for n in names} | here | word | {n: getattr(self, n) for n in more}
 
     def __str__(self) -> str:
-        lines = [f"{self.verdict.capitalize()}: {self._claim()}"]
+        known = f", {self.arithmetic}" if self.arithmetic else ""
+        lines = [f"{self.verdict.capitalize()}{known}: {self._claim()}"]
         if self.refuted:
             lines += [f"word      {shown(self.counterexample)}", f"fails at  {self._where()}"]
         if self.any_length_to_depth and not self.proved:
@@ -124,7 +151,13 @@ class Certificate:
             known = f"on those of fewer than {self.lower:,} symbols it is"
             return f"whether {network} is right on every Dyck-1 word {words}; {known}."
         shorter = "no shorter one" if self.shortest else f"none of fewer than {self.lower:,}"
-        return f"{network} is wrong on a word of {self.upper:,} symbols, and on {shorter}."
+        return f"{network} is wrong on a word of {self.upper:,} symbols, and on {shorter}{self._shorter_however()}."
+
+    def _shorter_however(self) -> str:
+        """What of "no shorter word" holds in other arithmetic."""
+        if self.lower_however == self.lower:
+            return ", however it is computed"
+        return f" (however it is computed, on none of fewer than {self.lower_however:,})"
 
     def _where(self) -> str:
         depth = int(self.counterexample.depth[0, self.failing_step])
