@@ -42,10 +42,11 @@ class Finding:
 
     @property
     def exit(self) -> int:
+        """Give this file's exit code."""
         return EXIT[self.verdict.verdict] if self.verdict else BAD_INPUT
 
     def to_dict(self) -> dict[str, object]:
-        """As JSON has it."""
+        """Give what JSON has."""
         if not (self.verdict and self.model):
             return {"file": self.file, "verdict": "error", "error": self.error}
         return {"file": self.file, **self.verdict.to_dict(), "taken": self.model.taken, "hint": self.hint or None}
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         # Who reads has enough. What is left in the buffer must not fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -71,8 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         print(f"error: {modelfile.printable(str(error) or type(error).__name__, 300)}", file=sys.stderr)
         if isinstance(error, OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
     return BAD_INPUT
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _certify(options: argparse.Namespace) -> int:
@@ -100,7 +105,7 @@ def _finding(file: str, options: Options, max_length: int | None) -> Finding:
 
 
 def _hint(file: str, options: Options, verdict: Certificate) -> str:
-    """What reading the file another way would give, where the network fails on the shortest word of all."""
+    """Say what reading the file another way would give, where the network fails on the shortest word of all."""
     if verdict.upper != 2:
         return ""
     for symbols in dict.fromkeys((options.symbols, options.symbols.translate(_SWAP))):
@@ -166,14 +171,17 @@ def _parser() -> argparse.ArgumentParser:
         type=_length,
         default=1000,
         metavar="N",
-        help="symbols of the longest word (default: 1000); 'any' for any length, to depth "
-        f"{certificate.MAX_DEPTH:,}",
+        help=f"symbols of the longest word (default: 1000); 'any' for any length, to depth {certificate.MAX_DEPTH:,}",
     )
     certify.add_argument(
-        "--nonlinearity", choices=("relu", "tanh"), help="of a plain RNN, which its state_dict does not say (default: relu)"
+        "--nonlinearity",
+        choices=("relu", "tanh"),
+        help="of a plain RNN, which its state_dict does not say (default: relu)",
     )
     certify.add_argument(
-        "--symbols", default="()", help="the input's columns: '()' (default) or ')('; '()$' with a symbol that ends words"
+        "--symbols",
+        default="()",
+        help="the input's columns: '()' (default) or ')('; '()$' with a symbol that ends words",
     )
     certify.add_argument("--outputs", default="()", help="which symbol each output allows: '()' (default) or ')('")
     certify.add_argument("--prefix", default="", help="look only at tensors whose names begin so, such as ema.")

@@ -103,12 +103,12 @@ class Model:
 
 
 def load(path: str | os.PathLike[str], options: Options | None = None) -> Networks:
-    """The network in a file, as a stack of one. Raises BadModel, with a reason, for anything else."""
+    """Read the network in a file, as a stack of one. Raises BadModel, with a reason, for anything else."""
     return read(path, options).network
 
 
 def read(path: str | os.PathLike[str], options: Options | None = None) -> Model:
-    """The network in a file, and what was taken. Raises BadModel, with a reason, for anything else."""
+    """Read the network in a file, and say what was taken. Raises BadModel, with a reason, for anything else."""
     path = Path(path)
     shown = printable(str(path), 200)
     try:
@@ -124,21 +124,22 @@ def read(path: str | os.PathLike[str], options: Options | None = None) -> Model:
 
 
 def from_module(module: nn.Module, options: Options | None = None) -> Model:
-    """The network that a PyTorch module is, and what was taken. Raises BadModel for another network."""
+    """Take the network that a PyTorch module is, and say what was taken. Raises BadModel for another network."""
     import torch
     from torch import nn
 
-    harmless = (nn.Sigmoid, nn.Dropout, nn.Identity, nn.Flatten, nn.Linear, nn.RNNBase, nn.RNNCellBase)
+    harmless: tuple = (nn.Sigmoid, nn.Dropout, nn.Identity, nn.Flatten, nn.Linear, nn.RNNBase, nn.RNNCellBase)
     for name, part in module.named_modules():
-        if type(part).__module__.startswith("torch.nn.modules.") and not any(part.children()):
-            if not isinstance(part, harmless) and part is not module:
-                raise BadModel(f"the module has {name}, an nn.{type(part).__name__}, which would be passed over")
+        leaf = type(part).__module__.startswith("torch.nn.modules.") and not any(part.children())
+        if leaf and part is not module and not isinstance(part, harmless):
+            raise BadModel(f"the module has {name}, an nn.{type(part).__name__}, which would be passed over")
     nonlinearity = {part.nonlinearity for part in module.modules() if isinstance(part, nn.RNN | nn.RNNCell)}
     if len(nonlinearity) == 1:
         options = Options(**{**vars(options or Options()), "nonlinearity": nonlinearity.pop()})
 
     def tensor(one: torch.Tensor) -> Tensor:
-        dtype = f"{one.device} (without numbers)" if one.is_meta or one.layout is not torch.strided else str(one.dtype).removeprefix("torch.")
+        readable = not one.is_meta and one.layout is torch.strided
+        dtype = str(one.dtype).removeprefix("torch.") if readable else f"{one.device} (without numbers)"
         return Tensor(tuple(one.shape), dtype, lambda: one.detach().cpu().numpy().copy())
 
     state = {**dict(module.named_buffers()), **module.state_dict()}
@@ -146,7 +147,7 @@ def from_module(module: nn.Module, options: Options | None = None) -> Model:
 
 
 def from_tensors(content: object, options: Options | None = None) -> Model:
-    """The network in a state_dict of `Tensor`, or in containers that hold one. Raises BadModel."""
+    """Take the network in a state_dict of `Tensor`, or in containers that hold one. Raises BadModel."""
     options = options or Options()
     tensors, said = _flat(content)
     if options.prefix:
@@ -154,13 +155,13 @@ def from_tensors(content: object, options: Options | None = None) -> Model:
         if not tensors:
             raise BadModel(f"has no tensor whose name begins with {printable(options.prefix)}")
     tensors = _unpruned(tensors)
-    owner, layer = _layer(tensors)
+    layer = _layer(tensors)
     readout = _readout({name: t for name, t in tensors.items() if name not in layer.values()})
     _all_used(tensors, {*layer.values(), *readout})
     used = [tensors[name] for name in (*layer.values(), *readout)]
     dtype = _dtype(used)
-    cell = {number: cell for cell, number in GATES.items()}.get(tensors[layer["weight_hh"]].shape[0])
-    taken = {"layer": f"{printable(owner + 'weight_hh')}: {'ReLU' if cell == 'relu' else str(cell).upper()}, 1 unit"}
+    cell = {number: cell for cell, number in GATES.items()}[tensors[layer["weight_hh"]].shape[0]]
+    taken = {"layer": f"{printable(layer['weight_hh'])}: {'ReLU' if cell == 'relu' else cell.upper()}, 1 unit"}
     if cell == "relu":
         taken["layer"] += "; " + _nonlinearity(options, said)
     parameters, taken["symbols"] = _columns(cell, tensors, layer, options.symbols)
@@ -174,8 +175,7 @@ def from_tensors(content: object, options: Options | None = None) -> Model:
 
 
 def _content(path: Path) -> object:
-    """What the file holds. By its first bytes: a zip archive or a pickle is torch's, JSON behind a length
-    safetensors."""
+    """Read what the file holds: by its first bytes of torch (a zip archive, a pickle), safetensors or npz."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise BadModel("is a folder: name the files in it, such as FOLDER/*.pt")
@@ -204,16 +204,12 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     names = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
     tensors = {}
     with safe_open(path, "numpy") as file:
-        for name in file.keys():  # noqa: SIM118: safe_open is no mapping
+        for name in list(file.keys()):
             part = file.get_slice(name)
             shape, dtype = tuple(part.get_shape()), part.get_dtype()
             numbers = file.get_tensor(name) if names.get(dtype, "")[:5] == "float" and np.prod(shape) <= 64 else None
-            tensors[name] = Tensor(shape, names.get(dtype, dtype.lower()), partial(_same, numbers))
+            tensors[name] = Tensor(shape, names.get(dtype, dtype.lower()), partial(np.asarray, numbers))
     return tensors
-
-
-def _same(numbers: np.ndarray) -> np.ndarray:
-    return numbers
 
 
 def _npz(archive: zipfile.ZipFile) -> dict[str, Tensor]:
@@ -222,7 +218,7 @@ def _npz(archive: zipfile.ZipFile) -> dict[str, Tensor]:
     tensors = {}
     for name in archive.namelist():
         array = np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-        tensors[name.removesuffix(".npy")] = Tensor(array.shape, array.dtype.name, partial(_same, array))
+        tensors[name.removesuffix(".npy")] = Tensor(array.shape, array.dtype.name, partial(np.asarray, array))
     return tensors
 
 
@@ -258,9 +254,7 @@ def _flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _entries(level: object) -> Iterator[tuple[str, object]]:
-    if isinstance(level, Tensor):
-        yield "", level
-    elif isinstance(level, Thing) and {"_parameters", "_modules"} <= set(level.content):
+    if isinstance(level, Tensor) or isinstance(level, Thing) and {"_parameters", "_modules"} <= set(level.content):
         yield "", level
     elif isinstance(level, Mapping | Thing):
         for name, value in (level.content if isinstance(level, Thing) else level).items():
@@ -297,8 +291,8 @@ def _normalized(size: Tensor, direction: Tensor) -> np.ndarray:
     return torch._weight_norm(torch.from_numpy(direction.numbers()), torch.from_numpy(size.numbers()), 0).numpy()
 
 
-def _layer(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, str]]:
-    """Where the recurrent layer stands, and the full names of its two to four parameters."""
+def _layer(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Full names of the recurrent layer's two to four parameters."""
     owners: dict[str, dict[str, str]] = {}
     for full in tensors:
         match = RECURRENT.fullmatch(full)
@@ -313,7 +307,7 @@ def _layer(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, str]]:
         )
     if not owners or not {"weight_ih", "weight_hh"} <= set(*owners.values()):
         raise BadModel(f"needs one recurrent layer with weight_ih_l0 and weight_hh_l0; found {_names(tensors)}")
-    owner, layer = next(iter(owners.items()))
+    (layer,) = owners.values()
     shape = tensors[layer["weight_hh"]].shape
     if len(shape) != 2 or shape[1] != 1:
         raise BadModel(f"the hidden size must be 1; weight_hh has shape {shape}")
@@ -322,7 +316,7 @@ def _layer(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, str]]:
     for name in {"bias_ih", "bias_hh"} & set(layer):
         if tensors[layer[name]].shape != shape[:1]:
             raise BadModel(f"{name} must have shape {shape[:1]}; it has {tensors[layer[name]].shape}")
-    return owner, layer
+    return layer
 
 
 def _readout(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -335,7 +329,9 @@ def _readout(tensors: Mapping[str, Tensor]) -> list[str]:
     weight = fitting[0]
     bias = f"{weight.removesuffix('weight')}bias"
     if bias in tensors and tensors[bias].shape != tensors[weight].shape[:1]:
-        raise BadModel(f"the read-out's {printable(bias)} has shape {tensors[bias].shape}, which does not fit its weight")
+        raise BadModel(
+            f"the read-out's {printable(bias)} has shape {tensors[bias].shape}, which does not fit its weight"
+        )
     return [weight, bias] if bias in tensors else [weight]
 
 
@@ -344,8 +340,8 @@ def _all_used(tensors: Mapping[str, Tensor], used: set[str]) -> None:
         if name not in used:
             kind = next((kind for pattern, kind in KINDS if re.fullmatch(pattern, name, re.IGNORECASE)), "a tensor")
             raise BadModel(
-                f"holds {printable(name)} {tensors[name].shape}, {kind} that would be passed over: only a recurrent layer "
-                "and one read-out are decided on (--prefix leaves out what is no part of the network)"
+                f"holds {printable(name)} {tensors[name].shape}, {kind} that would be passed over: only a recurrent "
+                "layer and one read-out are decided on (--prefix leaves out what is no part of the network)"
             )
 
 
@@ -353,8 +349,8 @@ def _dtype(used: list[Tensor]) -> str:
     dtypes = {tensor.dtype for tensor in used}
     if dtypes & {"float16", "bfloat16"}:
         raise BadModel(
-            f"the parameters are {', '.join(sorted(dtypes))}: save module.float().state_dict(), which keeps each number "
-            "but computes in float32, so what is decided is that network and not the one of half precision"
+            f"the parameters are {', '.join(sorted(dtypes))}: save module.float().state_dict(), which keeps "
+            "each number but computes in float32, so what is decided is that network and not the one of half precision"
         )
     if len(dtypes) != 1 or not dtypes <= {"float32", "float64"}:
         raise BadModel(f"the parameters must all be float32 or all float64; they are {', '.join(sorted(dtypes))}")
@@ -376,7 +372,7 @@ def _nonlinearity(options: Options, said: Mapping[str, str]) -> str:
 def _columns(
     cell: str, tensors: Mapping[str, Tensor], layer: Mapping[str, str], symbols: str
 ) -> tuple[dict[str, np.ndarray], str]:
-    """The layer's parameters with `(` in column 0 and `)` in column 1, zeros for missing biases; and a sentence."""
+    """Give the layer's numbers with `(` in column 0 and `)` in column 1, zeros for missing biases, and a sentence."""
     gates, width = GATES[cell], len(symbols)
     shape = tensors[layer["weight_ih"]].shape
     if shape != (gates, width):
@@ -387,14 +383,12 @@ def _columns(
     parameters = {name: tensors[full].numbers() for name, full in layer.items()}
     parameters["weight_ih"] = parameters["weight_ih"][:, [symbols.index("("), symbols.index(")")]]
     zeros = {name: np.zeros(gates) for name in ("bias_ih", "bias_hh") if name not in layer}
-    columns = ", ".join(
-        f"column {n} is {'read only after the word' if s == '$' else s}" for n, s in enumerate(symbols)
-    )
+    columns = ", ".join(f"column {n} is {'read only after the word' if s == '$' else s}" for n, s in enumerate(symbols))
     return parameters | zeros, f"one-hot: {columns}; the state starts at zero"
 
 
 def _rows(tensors: Mapping[str, Tensor], readout: list[str], outputs: str) -> tuple[dict[str, np.ndarray], str]:
-    """The read-out with "may `(` come next" in row 0 and "may `)`" in row 1; and a sentence."""
+    """Give the read-out with "may `(` come next" in row 0 and "may `)`" in row 1; and a sentence."""
     weight = tensors[readout[0]].numbers()
     bias = tensors[readout[1]].numbers() if len(readout) == 2 else np.zeros(len(weight))
     rule = "yes iff the logit is 0 or more (sigmoid 0.5 or more)"
@@ -403,8 +397,8 @@ def _rows(tensors: Mapping[str, Tensor], readout: list[str], outputs: str) -> tu
         return {"output.weight": np.concatenate([np.zeros((1, 1)), weight]), "output.bias": np.append(1, bias)}, said
     if len(weight) != 2:
         raise BadModel(
-            f"the read-out has {len(weight)} outputs; two are decided on, which of ( and ) may come next. Save it without "
-            "the others, such as linear.weight[:2] and linear.bias[:2] where the third is for the word's end"
+            f"the read-out has {len(weight)} outputs; two are decided on, which of ( and ) may come next. Save it "
+            "without the others, such as linear.weight[:2] and linear.bias[:2] where the third is for the word's end"
         )
     order = [outputs.index("("), outputs.index(")")]
     said = f"output {order[0]}: may ( come next; output {order[1]}: may ) come next; {rule}"

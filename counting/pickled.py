@@ -12,6 +12,7 @@ import pickletools
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class _Storage:
 
 
 def load(data: bytes) -> object:
-    """The content of a file of `torch.save`, of its present or its former format. Raises Unreadable."""
+    """Read the content of a file of `torch.save`, of its present or its former format. Raises Unreadable."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return _former(data)
     archive = zipfile.ZipFile(io.BytesIO(data))
@@ -89,7 +90,8 @@ def load(data: bytes) -> object:
 
 def _former(data: bytes) -> object:
     """Five pickles one after another (magic number, version, machine, content, keys), then the storages."""
-    file, dtypes, found = io.BytesIO(data), {}, {}
+    file, dtypes = io.BytesIO(data), {}
+    found: dict[str, bytes] = {}
 
     def storage(kind: str, key: str) -> _Storage:
         dtypes[key] = STORAGES.get(kind, "unknown")
@@ -98,7 +100,7 @@ def _former(data: bytes) -> object:
     if _Machine(storage).follow(file) != 0x1950A86A20F9469CFC6C:
         raise Unreadable("is a pickle, but not of torch.save: save module.state_dict() with torch.save")
     _version, _system, content, keys = [_Machine(storage).follow(file) for _ in range(4)]
-    for key in keys:
+    for key in keys if isinstance(keys, list) else []:
         width = 2 if dtypes[key] == "bfloat16" else np.dtype(dtypes[key]).itemsize
         found[key] = file.read(width * int.from_bytes(file.read(8), "little"))
     return content
@@ -114,16 +116,16 @@ class _Machine:
         self.memo: dict[int, object] = {}
 
     def follow(self, file: io.BytesIO) -> object:
-        start, left = file.tell(), file.getbuffer().nbytes - file.tell()
+        start = file.tell()
         for opcode, argument, place in pickletools.genops(file):
-            if min(place, left) - start > LARGEST_PICKLE:
+            if (place or 0) - start > LARGEST_PICKLE:
                 raise Unreadable(f"holds a pickle of more than {LARGEST_PICKLE:,} bytes, too many for one unit")
             if opcode.name == "STOP":
                 return self.stack.pop()
             self._step(opcode.name, argument)
         raise Unreadable("ends before its end")
 
-    def _step(self, name: str, argument: object) -> None:  # noqa: C901, PLR0912: one case an opcode
+    def _step(self, name: str, argument: Any) -> None:
         stack = self.stack
         match name:
             case "PROTO" | "FRAME":
@@ -156,7 +158,12 @@ class _Machine:
                 stack[-count:] = [tuple(stack[-count:])]
             case "TUPLE" | "LIST" | "DICT" | "FROZENSET":
                 items = self._marked()
-                made = {"TUPLE": tuple, "LIST": list, "DICT": _dict, "FROZENSET": lambda _: Thing("frozenset")}
+                made: dict[str, Callable] = {
+                    "TUPLE": tuple,
+                    "LIST": list,
+                    "DICT": _dict,
+                    "FROZENSET": lambda _: Thing("frozenset"),
+                }
                 self.stack.append(made[name](items))
             case "APPEND" | "APPENDS" | "ADDITEMS":
                 items = [stack.pop()] if name == "APPEND" else self._marked()
@@ -169,7 +176,9 @@ class _Machine:
                 stack.append(Thing(argument.replace(" ", ".")))
             case "STACK_GLOBAL":
                 module, function = stack.pop(-2), stack.pop()
-                known = isinstance(module, str) and isinstance(function, str) and len(module) + len(function) < LONGEST_NAME
+                known = (
+                    isinstance(module, str) and isinstance(function, str) and len(module) + len(function) < LONGEST_NAME
+                )
                 stack.append(Thing(f"{module}.{function}" if known else "?"))
             case "REDUCE" | "NEWOBJ":
                 arguments = stack.pop()
@@ -217,8 +226,8 @@ def _put(target: object, items: dict) -> None:
         target.content.update(items)
 
 
-def _made(function: object, arguments: object) -> object:
-    """What a call gives: a dict or a tensor where it is one of those that a state_dict needs, else a Thing."""
+def _made(function: object, arguments: Any) -> object:
+    """Give what a call gives: a dict or a tensor where it is one of those that a state_dict needs, else a Thing."""
     name = function.name if isinstance(function, Thing) else "?"
     if name == "collections.OrderedDict":
         pairs = arguments[0] if isinstance(arguments, tuple) and arguments else []

@@ -77,7 +77,9 @@ READ = {
     "relu": (Net(relu()), lambda s: s, {}),
     "relu, said": (Net(relu()), lambda s: s, {"nonlinearity": "relu"}),
     "relu, said in the checkpoint": (
-        Net(relu()), lambda s: {"state_dict": s, "hyper_parameters": {"nonlinearity": "relu"}}, {},
+        Net(relu()),
+        lambda s: {"state_dict": s, "hyper_parameters": {"nonlinearity": "relu"}},
+        {},
     ),
     "float64": (Net(lstm()).double(), lambda s: s, {}),
     "LSTMCell": (CellNet(nn.LSTMCell(2, 1)), lambda s: s, {}),
@@ -89,7 +91,9 @@ READ = {
     "a read-out without bias": (Net(gru(), nn.Linear(1, 2, bias=False)), lambda s: s, {}),
     "one output without bias": (Net(relu(), nn.Linear(1, 1, bias=False)), lambda s: s, {}),
     "without bias_hh": (
-        Net(relu(bias=False), nn.Linear(1, 2)), lambda s: s | {"rnn.bias_ih_l0": torch.zeros(1)}, {},
+        Net(relu(bias=False), nn.Linear(1, 2)),
+        lambda s: s | {"rnn.bias_ih_l0": torch.zeros(1)},
+        {},
     ),
     "DataParallel": (Net(lstm()), lambda s: {f"module.{n}": t for n, t in s.items()}, {}),
     "torch.compile": (Net(gru()), lambda s: {f"_orig_mod.{n}": t for n, t in s.items()}, {}),
@@ -119,10 +123,14 @@ READ = {
     "a tuple": (Net(lstm()), lambda s: (s, 3), {}),
     "a list": (Net(gru()), lambda s: [7, s], {}),
     "an EMA copy, chosen": (
-        Net(lstm()), lambda s: {"ema": {n: t + 1 for n, t in s.items()}, "model": s}, {"prefix": "model."},
+        Net(lstm()),
+        lambda s: {"ema": {n: t + 1 for n, t in s.items()}, "model": s},
+        {"prefix": "model."},
     ),
     "best and last, chosen": (
-        Net(gru()), lambda s: {"best": s, "last": {n: t + 1 for n, t in s.items()}}, {"prefix": "best."},
+        Net(gru()),
+        lambda s: {"best": s, "last": {n: t + 1 for n, t in s.items()}},
+        {"prefix": "best."},
     ),
     "beside another network, chosen": (
         Net(lstm()),
@@ -132,7 +140,8 @@ READ = {
     "parts apart": (
         Net(lstm()),
         lambda s: {
-            "enc": {n[4:]: t for n, t in s.items() if n[0] == "r"}, "dec": {n[3:]: t for n, t in s.items() if n[0] == "f"},
+            "enc": {n[4:]: t for n, t in s.items() if n[0] == "r"},
+            "dec": {n[3:]: t for n, t in s.items() if n[0] == "f"},
         },
         {},
     ),
@@ -145,7 +154,9 @@ READ = {
     "weight-normalized": (weight_normed(), lambda s: s, {}),
     "weight-normalized, the former way": (old_weight_normed(), lambda s: s, {}),
     "a transposed view": (
-        Net(lstm()), lambda s: s | {"rnn.weight_ih_l0": s["rnn.weight_ih_l0"].t().contiguous().t()}, {},
+        Net(lstm()),
+        lambda s: s | {"rnn.weight_ih_l0": s["rnn.weight_ih_l0"].t().contiguous().t()},
+        {},
     ),
     "parameters, not tensors": (Net(lstm()), lambda s: {n: nn.Parameter(t) for n, t in s.items()}, {}),
 }
@@ -172,37 +183,45 @@ REFUSED = {
     "BatchNorm without weights": (Net(lstm(), bn=nn.BatchNorm1d(1, affine=False)), "batch normalization"),
     "a learned start": (Net(lstm(), h0=torch.ones(1, 1, 1)), "h0 .* a learned initial state"),
     "a learned start in the layer": (
-        lambda: {**Net(lstm()).state_dict(), "rnn.init_c": torch.ones(1, 1)}, "rnn.init_c .* a learned initial",
+        lambda: {**Net(lstm()).state_dict(), "rnn.init_c": torch.ones(1, 1)},
+        "rnn.init_c .* a learned initial",
     ),
     "a second linear layer": (Net(lstm(), out=nn.Linear(2, 2)), "out.weight .* another layer"),
     "a second linear layer 2 to 3": (Net(lstm(), out=nn.Linear(2, 3)), "out.weight"),
     "peepholes": (
-        lambda: {**Net(lstm()).state_dict(), "rnn.weight_ci": torch.ones(1)}, "rnn.weight_ci .* peephole",
+        lambda: {**Net(lstm()).state_dict(), "rnn.weight_ci": torch.ones(1)},
+        "rnn.weight_ci .* peephole",
     ),
     "attention": (Net(lstm(), attn=nn.Linear(3, 3)), "attn.weight"),
     "an output scale": (Net(lstm(), scale=torch.ones(())), "scale .* a scale"),
     "a scaler": (Net(lstm(), scaler=torch.ones(())), "scaler .* a scale"),
     "a loss in the state_dict": (Net(lstm(), loss_bias=torch.ones(())), "loss_bias"),
     "a projection": (
-        lambda: {**Net(lstm()).state_dict(), "rnn.weight_hr_l0": torch.ones(1, 1)}, "weight_hr_l0|a projection",
+        lambda: {**Net(lstm()).state_dict(), "rnn.weight_hr_l0": torch.ones(1, 1)},
+        "weight_hr_l0|a projection",
     ),
     "tanh in the checkpoint": (
-        lambda: {"state_dict": Net(relu()).state_dict(), "hparams": {"nonlinearity": "tanh"}}, "nonlinearity = tanh",
+        lambda: {"state_dict": Net(relu()).state_dict(), "hparams": {"nonlinearity": "tanh"}},
+        "nonlinearity = tanh",
     ),
     "an EMA copy": (
-        lambda: {"model": Net(lstm()).state_dict(), "ema": Net(lstm()).state_dict()}, "--prefix",
+        lambda: {"model": Net(lstm()).state_dict(), "ema": Net(lstm()).state_dict()},
+        "--prefix",
     ),
     "mixed dtypes": (
-        lambda: {**Net(lstm()).state_dict(), "fc.bias": torch.zeros(2).double()}, "float32, float64",
+        lambda: {**Net(lstm()).state_dict(), "fc.bias": torch.zeros(2).double()},
+        "float32, float64",
     ),
     "int8": (lambda: {n: t.to(torch.int8) for n, t in Net(lstm()).state_dict().items()}, "int8"),
     "sparse": (
-        lambda: {**Net(lstm()).state_dict(), "rnn.weight_ih_l0": torch.ones(4, 2).to_sparse()}, "must have shape|unknown",
+        lambda: {**Net(lstm()).state_dict(), "rnn.weight_ih_l0": torch.ones(4, 2).to_sparse()},
+        "must have shape|unknown",
     ),
     "a whole module": (lambda: nn.Sequential(lstm(), nn.Linear(1, 2)), "not run"),
     "a number": (lambda: 3, "no tensors at all"),
     "a long name with control characters": (
-        lambda: {**Net(lstm()).state_dict(), "\x1b[31m" + "x" * 500: torch.ones(3)}, "�.31mx{60,80}… ",
+        lambda: {**Net(lstm()).state_dict(), "\x1b[31m" + "x" * 500: torch.ones(3)},
+        "�.31mx{60,80}… ",
     ),
 }
 

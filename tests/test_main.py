@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +39,7 @@ def saved(path: Path, network: Networks) -> str:
 def test_proved_is_0(exact, capsys):
     assert command.main(["certify", exact]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("layer     rnn.weight_hh: ReLU, 1 unit; nonlinearity relu is assumed")
+    assert printed.startswith("layer     rnn.weight_hh_l0: ReLU, 1 unit; nonlinearity relu is assumed")
     assert "\nProved: this ReLU network is right on every Dyck-1 word of up to 1,000" in printed
 
 
@@ -150,7 +152,7 @@ def test_a_crash_is_2(error, exact, monkeypatch, capsys):
         raise error
 
     monkeypatch.setattr(command.certificate, "certify", crash)
-    monkeypatch.setattr(command.os, "dup2", lambda *_: None)
+    monkeypatch.setattr(command, "_drop_output", lambda: None)
     assert command.main(["certify", exact]) == 2
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n")) == ("", 1)
@@ -163,3 +165,19 @@ def test_what_cannot_be_printed_is_2(sink, leaky):
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert "Exception ignored" not in run.stderr
+
+
+def test_the_recipe_of_the_readme_as_it_stands(tmp_path):
+    """Its Python saves a network, its command certifies it; of the example it says what is printed first."""
+    root = Path(__file__).parent.parent
+    readme = (root / "README.md").read_text("utf-8")
+    section = re.search(r"## Certify your own network\n(.*?)\n## ", readme, re.DOTALL)[1]
+    recipe, command_line, example, says = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)
+    environment = {**os.environ, "PYTHONPATH": str(root), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    assert subprocess.run([sys.executable, "-c", recipe], **run).returncode == 0
+    certified = subprocess.run(["bash", "-c", command_line], **run)
+    assert certified.returncode in (0, 1, 3), certified.stderr
+    assert certified.stdout.startswith("layer     rnn.weight_hh_l0: LSTM, 1 unit\n")
+    printed = subprocess.run(["bash", "-c", example], **{**run, "cwd": root}).stdout
+    assert printed.startswith(says)

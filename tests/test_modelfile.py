@@ -195,8 +195,20 @@ class TestNoCodeIsRun:
 
 def bomb(name: str) -> bytes:
     """Small pickles that made a reader hash, call or name without end."""
-    from pickle import BINGET, BINPUT, BINUNICODE, EMPTY_DICT, EMPTY_TUPLE, GLOBAL, NONE, PROTO, REDUCE, SETITEM, STOP
-    from pickle import TUPLE2
+    from pickle import (
+        BINGET,
+        BINPUT,
+        BINUNICODE,
+        EMPTY_DICT,
+        EMPTY_TUPLE,
+        GLOBAL,
+        NONE,
+        PROTO,
+        REDUCE,
+        SETITEM,
+        STOP,
+        TUPLE2,
+    )
 
     def text(word: str) -> bytes:
         return BINUNICODE + len(word).to_bytes(4, "little") + word.encode()
@@ -210,7 +222,16 @@ def bomb(name: str) -> bytes:
     if name == "nested prefixes":
         return start + (text("x" * 1000) + EMPTY_DICT) * 900 + SETITEM * 900 + STOP
     long = text("m" * 300_000)
-    return start + long + BINPUT + b"\0" + (BINGET + b"\0" + BINGET + b"\0" + b"\x93" + b"0") * 100_000 + NONE + SETITEM + STOP
+    return (
+        start
+        + long
+        + BINPUT
+        + b"\0"
+        + (BINGET + b"\0" + BINGET + b"\0" + b"\x93" + b"0") * 100_000
+        + NONE
+        + SETITEM
+        + STOP
+    )
 
 
 @pytest.mark.parametrize("zipped", [True, False])
