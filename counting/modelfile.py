@@ -233,7 +233,7 @@ def _flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
             continue
         seen.add((id(level), beside))
         if depth > DEEPEST or len(prefix) > LONGEST_NAME or len(tensors) + len(waiting) + len(said) > MOST_TENSORS:
-            raise BadModel("nests its containers too deep, or holds too many tensors or too long names, for a network")
+            raise BadModel("holds containers nested too deep, or too many tensors or too long names, for a network")
         state_dict = any(isinstance(v, Tensor) and RECURRENT.fullmatch(name) for name, v in _entries(level))
         for name, value in _entries(level):
             path = f"{prefix}{name}"
