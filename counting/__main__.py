@@ -1,54 +1,193 @@
-"""The command: `python -m counting certify FILE`.
+"""The command: `python -m counting certify FILE …`.
 
-Exit code: 0 proved · 1 refuted · 2 bad input · 3 undecided.
+Exit code: 0 proved · 1 refuted · 2 bad input, or anything that kept a verdict from being printed · 3 undecided;
+of several files the worst, in the order 2, 1, 3, 0.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import os
 import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tqdm import tqdm
 
 from counting import certificate, modelfile
+from counting.cells import Networks
+from counting.certificate import Certificate
+from counting.modelfile import Model, Options
 
 EXIT = {"proved": 0, "refuted": 1, "undecided": 3}
 BAD_INPUT = 2
+WORST_FIRST = (BAD_INPUT, 1, 3, 0)
+COLUMNS = ("file", "verdict", "cell", "dtype", "lower", "upper", "error")
+SILENT = 5.0
+"""Seconds after which a first call says why it takes long."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One file: what was taken and decided, or what was wrong with it."""
+
+    file: str
+    model: Model | None = None
+    verdict: Certificate | None = None
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def exit(self) -> int:
+        """Give this file's exit code."""
+        return EXIT[self.verdict.verdict] if self.verdict else BAD_INPUT
+
+    def to_dict(self) -> dict[str, object]:
+        """Give what JSON has."""
+        if not (self.verdict and self.model):
+            return {"file": self.file, "verdict": "error", "error": self.error}
+        return {"file": self.file, **self.verdict.to_dict(), "taken": self.model.taken, "hint": self.hint or None}
+
+    def __str__(self) -> str:
+        return "\n".join(str(part) for part in (self.model, self.verdict, self.hint) if part)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. argparse itself exits with 2."""
     options = _parser().parse_args(arguments)
     try:
-        verdict = certificate.certify(modelfile.load(options.file), options.max_length)
+        code = _certify(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Who reads has enough. What is left in the buffer must not fail again when Python ends.
+        _drop_output()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    # Exit code 1 means refuted, so no fault of whatever kind may end as Python's own exit code 1.
+    except Exception as error:
+        print(f"error: {modelfile.printable(str(error) or type(error).__name__, 300)}", file=sys.stderr)
+        if isinstance(error, OSError):
+            _drop_output()
+    return BAD_INPUT
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _certify(options: argparse.Namespace) -> int:
+    taken = Options(options.nonlinearity, options.symbols, options.outputs, options.prefix)
+    slow = threading.Timer(SILENT, lambda: print("still at it: a first call compiles for a while", file=sys.stderr))
+    slow.daemon = True
+    slow.start()
+    files = tqdm(options.file, disable=len(options.file) == 1 or not sys.stderr.isatty(), unit="file", leave=False)
+    try:
+        found = [_finding(file, taken, options.max_length) for file in files]
+    finally:
+        slow.cancel()
+    _print(found, options)
+    return next(code for code in WORST_FIRST if code in {one.exit for one in found})
+
+
+def _finding(file: str, options: Options, max_length: int | None) -> Finding:
+    shown = modelfile.printable(file, 200)
+    try:
+        model = modelfile.read(file, options)
+        verdict = certificate.certify(model.network, max_length)
+        return Finding(shown, model, verdict, hint=_hint(file, options, verdict))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    print(json.dumps(verdict.to_dict(), indent=2) if options.json else verdict)
-    return EXIT[verdict.verdict]
+        return Finding(shown, error=str(error))
+
+
+def _hint(file: str, options: Options, verdict: Certificate) -> str:
+    """Say what reading the file another way would give, where the network fails on the shortest word of all."""
+    if verdict.upper != 2:
+        return ""
+    for symbols in dict.fromkeys((options.symbols, options.symbols.translate(_SWAP))):
+        for outputs in ("()", ")("):
+            network = modelfile.read(file, replace(options, symbols=symbols, outputs=outputs)).network
+            for closed in (False, True):
+                other = certificate.certify(_negated(network) if closed else network, 1000, replay=False)
+                if other.proved or other.lower > 4:
+                    changed = [f"--symbols '{symbols}'"] * (symbols != options.symbols)
+                    changed += [f"--outputs '{outputs}'"] * (outputs != options.outputs)
+                    if closed:
+                        changed.append("its output for ) negated (it seems to say that all is closed: save −w and −b)")
+                    right = "up to 1,000" if other.proved else f"fewer than {other.lower:,}"
+                    return f"hint      with {' and '.join(changed)} it is right on words of {right} symbols"
+    return ""
+
+
+_SWAP = str.maketrans("()", ")(")
+
+
+def _negated(network: Networks) -> Networks:
+    parameters = {name: array.copy() for name, array in network.parameters.items()}
+    for name in ("output.weight", "output.bias"):
+        parameters[name][:, 1] *= -1
+    return Networks(network.cell, parameters)
+
+
+def _print(found: list[Finding], options: argparse.Namespace) -> None:
+    single = len(found) == 1
+    if options.json:
+        content = [one.to_dict() for one in found]
+        print(json.dumps(content[0] if single else content, indent=2))
+    elif options.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([one.to_dict().get(name, "") for name in COLUMNS] for one in found)
+    elif single and found[0].verdict:
+        print(found[0])
+    elif not single:
+        width = max(len(one.file) for one in found)
+        for one in found:
+            said = one.verdict and str(one.verdict).partition("\n")[0]
+            print(f"{one.file:<{width}}  {said or 'Error'}")
+    for one in found:
+        if one.error:
+            print(f"error: {one.error}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m counting", description="Small recurrent networks and brackets."
-    )
+    parser = argparse.ArgumentParser(prog="python -m counting", description="Small recurrent networks and brackets.")
     certify = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
         "certify",
         help="decide whether a network is right on every Dyck-1 word",
         description="Decide whether a recurrent network of hidden size 1 is right on every Dyck-1 word up to "
         "a length, in its own floating-point arithmetic, or give a word on which it fails.",
-        epilog="Exit code: 0 proved, 1 refuted, 2 bad input, 3 undecided.",
+        epilog="Exit code: 0 proved, 1 refuted, 2 bad input or no verdict, 3 undecided; of several files the worst.",
     )
-    certify.add_argument("file", metavar="FILE", help="safetensors, or a state_dict written by torch.save")
+    certify.add_argument(
+        "file", metavar="FILE", nargs="+", help="safetensors, .npz, or a state_dict written by torch.save"
+    )
     certify.add_argument(
         "--max-length",
         type=_length,
         default=1000,
         metavar="N",
-        help="symbols of the longest word (default: 1000); 'any' for any length, to depth "
-        f"{certificate.MAX_DEPTH:,}",
+        help=f"symbols of the longest word (default: 1000); 'any' for any length, to depth {certificate.MAX_DEPTH:,}",
     )
-    certify.add_argument("--json", action="store_true", help="print JSON")
+    certify.add_argument(
+        "--nonlinearity",
+        choices=("relu", "tanh"),
+        help="of a plain RNN, which its state_dict does not say (default: relu)",
+    )
+    certify.add_argument(
+        "--symbols",
+        default="()",
+        help="the input's columns: '()' (default) or ')('; '()$' with a symbol that ends words",
+    )
+    certify.add_argument("--outputs", default="()", help="which symbol each output allows: '()' (default) or ')('")
+    certify.add_argument("--prefix", default="", help="look only at tensors whose names begin so, such as ema.")
+    form = certify.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print a table of comma-separated values, one file a row")
     return parser
 
 

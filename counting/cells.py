@@ -125,12 +125,11 @@ class Networks:
     def from_torch(modules: Iterable[torch.nn.Module]) -> Networks:
         """Networks of PyTorch modules, each with one recurrent layer and one linear read-out.
 
-        Raises ValueError where a module is not such a network.
+        Raises ValueError where a module is not such a network, or is one with more to it.
         """
-        from counting import reference
+        from counting import modelfile
 
-        parts = [Networks(*reference.to_parameters(module)) for module in modules]
-        return Networks.concatenate(parts)
+        return Networks.concatenate(modelfile.from_module(module).network for module in modules)
 
     @staticmethod
     def concatenate(parts: Iterable[Networks]) -> Networks:

@@ -111,36 +111,3 @@ def from_parameters(cell: str, parameters: dict[str, np.ndarray]) -> Counter:
     module = module.to(tensors["output.bias"].dtype)
     module.load_state_dict(tensors)
     return module
-
-
-def to_parameters(module: nn.Module) -> tuple[str, dict[str, np.ndarray]]:
-    """Cell and parameters (each with a leading axis of one run) of any module with one such layer and one read-out.
-
-    A read-out of one output is taken as output 1, "may `)` come next"; output 0 is then always yes.
-    Raises ValueError where the module is something else.
-    """
-    layers = [m for m in module.modules() if isinstance(m, (nn.RNNBase, nn.RNNCellBase))]
-    readouts = [m for m in module.modules() if isinstance(m, nn.Linear)]
-    if len(layers) != 1 or len(readouts) != 1:
-        raise ValueError(f"need one recurrent layer and one nn.Linear, got {len(layers)} and {len(readouts)}")
-    layer, readout = layers[0], readouts[0]
-    cell = {nn.LSTM: "lstm", nn.GRU: "gru", nn.RNN: "relu"}.get(type(layer))
-    if cell is None or (cell == "relu" and layer.nonlinearity != "relu"):
-        raise ValueError(f"need an nn.LSTM, nn.GRU or nn.RNN with nonlinearity 'relu', got {layer}")
-    wanted = {"input_size": 2, "hidden_size": 1, "num_layers": 1, "bias": True, "bidirectional": False, "proj_size": 0}
-    wrong = {k: getattr(layer, k) for k, v in wanted.items() if getattr(layer, k, v) != v}
-    if wrong or readout.in_features != 1 or readout.out_features not in (1, 2) or readout.bias is None:
-        raise ValueError(f"need a layer with {wanted} and a biased nn.Linear(1, 1 or 2), got {layer} and {readout}")
-    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    parameters = {name: getattr(layer, name) for name in names}
-    weight: torch.Tensor = readout.weight
-    bias: torch.Tensor = readout.bias
-    for name, tensor in (parameters | {"the read-out's weight": weight, "the read-out's bias": bias}).items():
-        if tensor.dtype not in (torch.float32, torch.float64) or tensor.is_meta:
-            kind = f"{tensor.dtype} on {tensor.device}"
-            raise ValueError(f"need parameters of float32 or float64 with values; {name} is {kind}")
-    if readout.out_features == 1:
-        weight = torch.cat([torch.zeros_like(weight), weight])
-        bias = torch.cat([torch.ones_like(bias), bias])
-    parameters |= {"output.weight": weight, "output.bias": bias}
-    return cell, {name: tensor.detach().cpu().numpy()[None].copy() for name, tensor in parameters.items()}

@@ -83,7 +83,7 @@ class TestTorch:
     @pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"dtype": torch.float16}, {"device": "meta"}])
     def test_modules_without_numbers_that_fit_are_refused(self, options):
         module = nn.Sequential(nn.LSTM(2, 1, **options), nn.Linear(1, 2, **options))
-        with pytest.raises(ValueError, match="weight_ih_l0 is torch.(b?float16 on cpu|float32 on meta)"):
+        with pytest.raises(ValueError, match=r"b?float16: save module.float|meta \(without numbers\)"):
             Networks.from_torch([module])
 
     def test_a_module_has_numbers_of_its_own(self, cell):

@@ -286,6 +286,12 @@ class TestBuiltLab:
         said = page.locator("#lab-error").text_content()
         assert "does not say a word" in said and "gain to -1" in said
 
+    @pytest.mark.parametrize("word", ["constructor", "toString", "__proto__.1", "hasOwnProperty"])
+    def test_a_word_named_like_a_part_of_every_object_is_told(self, page: Page, word: str) -> None:
+        page.evaluate("word => location.hash = `network=${word}&word=${word}&view=${word}&step=${word}`", word)
+        page.wait_for_function("document.querySelector('#lab-error').textContent.includes('does not say a word')")
+        assert "First wrong" in result(page)
+
     def test_every_experiment_of_the_text_sets_the_lab(self, page: Page) -> None:
         links = page.locator("a[data-lab]").all()
         assert len(links) >= 3

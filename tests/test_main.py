@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +38,9 @@ def saved(path: Path, network: Networks) -> str:
 
 def test_proved_is_0(exact, capsys):
     assert command.main(["certify", exact]) == 0
-    assert capsys.readouterr().out.startswith(
-        "Proved: this ReLU network is right on every Dyck-1 word of up to 1,000"
-    )
+    printed = capsys.readouterr().out
+    assert printed.startswith("layer     rnn.weight_hh_l0: ReLU, 1 unit; nonlinearity relu is assumed")
+    assert "\nProved: this ReLU network is right on every Dyck-1 word of up to 1,000" in printed
 
 
 def test_refuted_is_1(leaky, capsys):
@@ -117,4 +119,65 @@ def test_bad_arguments_are_2(arguments, capsys):
 def test_as_a_command(leaky):
     run = subprocess.run([sys.executable, "-m", "counting", "certify", leaky], capture_output=True, text=True)
     assert run.returncode == 1, run.stderr
-    assert run.stdout.startswith("Refuted")
+    assert "\nRefuted: " in run.stdout
+
+
+def test_many_files_give_a_table_and_the_worst_code(exact, leaky, tmp_path, capsys):
+    assert command.main(["certify", exact, leaky]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["Proved:", "Refuted:"]
+    assert command.main(["certify", exact, leaky, str(tmp_path / "none.pt"), "--csv"]) == 2
+    printed = capsys.readouterr()
+    assert [line.split(",")[1] for line in printed.out.splitlines()] == ["verdict", "proved", "refuted", "error"]
+    assert "no such file" in printed.err
+    assert command.main(["certify", exact, exact, "--json"]) == 0
+    assert [one["verdict"] for one in json.loads(capsys.readouterr().out)] == ["proved"] * 2
+
+
+@pytest.mark.parametrize(("flip", "hint"), [("weight_ih_l0", "--symbols ')('"), ("output.", "--outputs ')('")])
+def test_swapped_columns_or_rows_get_a_hint(flip, hint, tmp_path, capsys):
+    network = cells.exact("relu")
+    for name, array in network.parameters.items():
+        if name.startswith(flip):
+            array[0] = array[0][..., ::-1] if flip == "weight_ih_l0" else array[0][::-1]
+    path = saved(tmp_path / "swapped.pt", network)
+    assert command.main(["certify", path]) == 1
+    assert hint in capsys.readouterr().out
+    assert command.main(["certify", path, *hint.replace("'", "").split()]) == 0
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no locator"), PermissionError(13, "denied"), MemoryError()])
+def test_a_crash_is_2(error, exact, monkeypatch, capsys):
+    def crash(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command.certificate, "certify", crash)
+    monkeypatch.setattr(command, "_drop_output", lambda: None)
+    assert command.main(["certify", exact]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize("sink", ["> /dev/full", "| true"])
+def test_what_cannot_be_printed_is_2(sink, leaky):
+    script = f'set -o pipefail; "{sys.executable}" -m counting certify "{leaky}" {sink}'
+    run = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+def test_the_recipe_of_the_readme_as_it_stands(tmp_path):
+    """Its Python saves a network, its command certifies it; of the example it says what is printed first."""
+    root = Path(__file__).parent.parent
+    readme = (root / "README.md").read_text("utf-8")
+    section = re.search(r"## Certify your own network\n(.*?)\n## ", readme, re.DOTALL)[1]
+    recipe, command_line, example, says = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)
+    environment = {**os.environ, "PYTHONPATH": str(root), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    assert subprocess.run([sys.executable, "-c", recipe], **run).returncode == 0
+    certified = subprocess.run(["bash", "-c", command_line], **run)
+    assert certified.returncode in (0, 1, 3), certified.stderr
+    assert certified.stdout.startswith("layer     rnn.weight_hh_l0: LSTM, 1 unit\n")
+    printed = subprocess.run(["bash", "-c", example], **{**run, "cwd": root}).stdout
+    assert printed.startswith(says)

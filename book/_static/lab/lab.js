@@ -31,6 +31,8 @@
   const AS_FOUND = { gain: null, u: null, ratio: null };
   const NUMBERS = { length: [2, lab.LONGEST], seed: [0, 2 ** 32 - 1], peak: [1, lab.LONGEST / 2], n: [1, lab.LONGEST / 2] };
 
+  const GENERATED = { random: ["length", "seed"], zigzag: ["length", "peak"], tower: ["n"], failing: [] };
+
   const state = { ...START, ...AS_FOUND, network: "paper-lstm-0", at: null };
   const byId = new Map(lab.networks.map((entry) => [entry.id, entry]));
   let page = null; // the elements, once they are there
@@ -110,7 +112,7 @@
     if (byId.has(network)) state.network = network;
     else faults.push(`The link names a network that is not here, ${network}.`);
     const [kind, ...rest] = (given.get("word") ?? "failing").split(".");
-    const numbers = { random: ["length", "seed"], zigzag: ["length", "peak"], tower: ["n"], failing: [] }[kind];
+    const numbers = new Map(Object.entries(GENERATED)).get(kind);
     if (numbers) {
       state.kind = kind;
       numbers.forEach((name, n) => (state[name] = checked(name, Number(rest[n]), state[name])));

@@ -1,0 +1,273 @@
+"""Files as people save them: each is read as its module decides, on 1,000 words, or refused in words that help."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+
+from counting import dyck, modelfile
+from counting.modelfile import BadModel, Options
+
+
+class Net(nn.Module):
+    """A user's network: a layer, a read-out, and what else they may have put in (`extra`, registered, unused here)."""
+
+    def __init__(self, layer: nn.Module, readout: nn.Module | None = None, **extra: nn.Module | torch.Tensor) -> None:
+        super().__init__()
+        self.rnn, self.fc = layer, nn.Linear(1, 2) if readout is None else readout
+        for name, part in extra.items():
+            setattr(self, name, nn.Parameter(part) if isinstance(part, torch.Tensor) else part)
+
+    def forward(self, symbols: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.rnn(symbols)[0])
+
+
+class CellNet(Net):
+    def forward(self, symbols: torch.Tensor) -> torch.Tensor:
+        states, state = [], None
+        for step in symbols.unbind(1):
+            state = self.rnn(step, state)
+            states.append(state[0] if isinstance(state, tuple) else state)
+        return self.fc(torch.stack(states, 1))
+
+
+def lstm(**options: object) -> nn.LSTM:
+    return nn.LSTM(options.pop("width", 2), 1, batch_first=True, **options)
+
+
+def gru(**options: object) -> nn.GRU:
+    return nn.GRU(options.pop("width", 2), 1, batch_first=True, **options)
+
+
+def relu(**options: object) -> nn.RNN:
+    return nn.RNN(2, 1, batch_first=True, nonlinearity="relu", **options)
+
+
+def pruned() -> nn.Module:
+    net = Net(lstm())
+    prune.l1_unstructured(net.rnn, "weight_ih_l0", amount=3)
+    prune.l1_unstructured(net.fc, "weight", amount=1)
+    return net
+
+
+def weight_normed() -> nn.Module:
+    net = Net(gru())
+    parametrizations.weight_norm(net.rnn, "weight_hh_l0")
+    parametrizations.weight_norm(net.fc, "weight")
+    return net
+
+
+def old_weight_normed() -> nn.Module:
+    net = Net(lstm())
+    with warnings.catch_warnings(action="ignore"):
+        nn.utils.weight_norm(net.fc, "weight")
+    return net
+
+
+READ = {
+    "lstm": (Net(lstm()), lambda s: s, {}),
+    "gru": (Net(gru()), lambda s: s, {}),
+    "relu": (Net(relu()), lambda s: s, {}),
+    "relu, said": (Net(relu()), lambda s: s, {"nonlinearity": "relu"}),
+    "relu, said in the checkpoint": (
+        Net(relu()),
+        lambda s: {"state_dict": s, "hyper_parameters": {"nonlinearity": "relu"}},
+        {},
+    ),
+    "float64": (Net(lstm()).double(), lambda s: s, {}),
+    "LSTMCell": (CellNet(nn.LSTMCell(2, 1)), lambda s: s, {}),
+    "GRUCell": (CellNet(nn.GRUCell(2, 1)), lambda s: s, {}),
+    "RNNCell": (CellNet(nn.RNNCell(2, 1, nonlinearity="relu")), lambda s: s, {}),
+    "one output": (Net(lstm(), nn.Linear(1, 1)), lambda s: s, {}),
+    "a layer without biases": (Net(lstm(bias=False)), lambda s: s, {}),
+    "a ReLU without biases": (Net(relu(bias=False)), lambda s: s, {}),
+    "a read-out without bias": (Net(gru(), nn.Linear(1, 2, bias=False)), lambda s: s, {}),
+    "one output without bias": (Net(relu(), nn.Linear(1, 1, bias=False)), lambda s: s, {}),
+    "without bias_hh": (
+        Net(relu(bias=False), nn.Linear(1, 2)),
+        lambda s: s | {"rnn.bias_ih_l0": torch.zeros(1)},
+        {},
+    ),
+    "DataParallel": (Net(lstm()), lambda s: {f"module.{n}": t for n, t in s.items()}, {}),
+    "torch.compile": (Net(gru()), lambda s: {f"_orig_mod.{n}": t for n, t in s.items()}, {}),
+    "a checkpoint with an optimizer": (
+        Net(lstm()),
+        lambda s: {
+            "epoch": 7,
+            "model_state_dict": s,
+            "optimizer_state_dict": {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(4, 2)}}},
+            "loss": torch.tensor(0.1),
+        },
+        {},
+    ),
+    "Lightning": (
+        Net(gru()),
+        lambda s: {
+            "state_dict": {f"model.{n}": t for n, t in s.items()},
+            "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3, 2)}}}],
+            "callbacks": {"best": torch.tensor(1.0)},
+            "hyper_parameters": {"lr": 0.1},
+        },
+        {},
+    ),
+    "with a NumPy number": (Net(lstm()), lambda s: {"model": s, "best": np.float64(0.25)}, {}),
+    "with a path": (Net(lstm()), lambda s: {"model": s, "where": Path("runs/1")}, {}),
+    "with a namespace": (Net(lstm()), lambda s: {"model": s, "args": __import__("argparse").Namespace(lr=1)}, {}),
+    "a tuple": (Net(lstm()), lambda s: (s, 3), {}),
+    "a list": (Net(gru()), lambda s: [7, s], {}),
+    "an EMA copy, chosen": (
+        Net(lstm()),
+        lambda s: {"ema": {n: t + 1 for n, t in s.items()}, "model": s},
+        {"prefix": "model."},
+    ),
+    "best and last, chosen": (
+        Net(gru()),
+        lambda s: {"best": s, "last": {n: t + 1 for n, t in s.items()}},
+        {"prefix": "best."},
+    ),
+    "beside another network, chosen": (
+        Net(lstm()),
+        lambda s: {f"counter.{n}": t for n, t in s.items()} | {"critic.weight": torch.ones(3, 3)},
+        {"prefix": "counter."},
+    ),
+    "parts apart": (
+        Net(lstm()),
+        lambda s: {
+            "enc": {n[4:]: t for n, t in s.items() if n[0] == "r"},
+            "dec": {n[3:]: t for n, t in s.items() if n[0] == "f"},
+        },
+        {},
+    ),
+    "the same dict twice": (Net(lstm()), lambda s: {"model": s, "again": s}, {}),
+    "swapped symbols": (Net(lstm()), lambda s: s, {"symbols": ")("}),
+    "swapped outputs": (Net(gru()), lambda s: s, {"outputs": ")("}),
+    "an end symbol": (Net(lstm(width=3)), lambda s: s, {"symbols": "()$"}),
+    "an end symbol first": (Net(gru(width=3)), lambda s: s, {"symbols": "$)("}),
+    "pruned": (pruned(), lambda s: s, {}),
+    "weight-normalized": (weight_normed(), lambda s: s, {}),
+    "weight-normalized, the former way": (old_weight_normed(), lambda s: s, {}),
+    "a transposed view": (
+        Net(lstm()),
+        lambda s: s | {"rnn.weight_ih_l0": s["rnn.weight_ih_l0"].t().contiguous().t()},
+        {},
+    ),
+    "parameters, not tensors": (Net(lstm()), lambda s: {n: nn.Parameter(t) for n, t in s.items()}, {}),
+}
+
+REFUSED = {
+    "hidden size 2": (nn.Sequential(nn.LSTM(2, 2), nn.Linear(2, 2)), "hidden size must be 1"),
+    "three symbols": (Net(lstm(width=3)), r"--symbols '\(\)\$'"),
+    "four symbols": (Net(gru(width=4)), "two symbols"),
+    "three outputs": (Net(lstm(), nn.Linear(1, 3)), r"linear.weight\[:2\]"),
+    "two layers": (Net(gru(num_layers=2)), "one recurrent layer"),
+    "both directions": (Net(gru(bidirectional=True)), "one direction"),
+    "half": (Net(lstm()).half(), r"float16: save module.float\(\)"),
+    "bfloat16": (Net(lstm()).bfloat16(), r"bfloat16: save module.float\(\)"),
+    "no read-out": (nn.LSTM(2, 1), "read-out"),
+    "no layer": (nn.Linear(1, 2), "recurrent layer"),
+    "two recurrent layers": (nn.Sequential(lstm(), gru(), nn.Linear(1, 2)), "one recurrent layer"),
+    "two read-outs": (nn.Sequential(lstm(), nn.Linear(1, 2), nn.Linear(1, 1)), "one read-out"),
+    "an embedding": (Net(lstm(), embedding=nn.Embedding(2, 2)), "embedding.weight .2, 2., an embedding"),
+    "an embedding of three": (Net(lstm(), emb=nn.Embedding(3, 2)), "an embedding"),
+    "a linear layer before": (Net(lstm(), first=nn.Linear(2, 2)), "first.weight .* another layer's weight"),
+    "a linear layer 3 to 2": (Net(lstm(), proj=nn.Linear(3, 2)), "proj.weight"),
+    "LayerNorm": (Net(lstm(), ln=nn.LayerNorm(1)), "ln.weight .* a normalization"),
+    "BatchNorm": (Net(lstm(), bn=nn.BatchNorm1d(1)), "bn.weight .* a normalization"),
+    "BatchNorm without weights": (Net(lstm(), bn=nn.BatchNorm1d(1, affine=False)), "batch normalization"),
+    "a learned start": (Net(lstm(), h0=torch.ones(1, 1, 1)), "h0 .* a learned initial state"),
+    "a learned start in the layer": (
+        lambda: {**Net(lstm()).state_dict(), "rnn.init_c": torch.ones(1, 1)},
+        "rnn.init_c .* a learned initial",
+    ),
+    "a second linear layer": (Net(lstm(), out=nn.Linear(2, 2)), "out.weight .* another layer"),
+    "a second linear layer 2 to 3": (Net(lstm(), out=nn.Linear(2, 3)), "out.weight"),
+    "peepholes": (
+        lambda: {**Net(lstm()).state_dict(), "rnn.weight_ci": torch.ones(1)},
+        "rnn.weight_ci .* peephole",
+    ),
+    "attention": (Net(lstm(), attn=nn.Linear(3, 3)), "attn.weight"),
+    "an output scale": (Net(lstm(), scale=torch.ones(())), "scale .* a scale"),
+    "a scaler": (Net(lstm(), scaler=torch.ones(())), "scaler .* a scale"),
+    "a loss in the state_dict": (Net(lstm(), loss_bias=torch.ones(())), "loss_bias"),
+    "a projection": (
+        lambda: {**Net(lstm()).state_dict(), "rnn.weight_hr_l0": torch.ones(1, 1)},
+        "weight_hr_l0|a projection",
+    ),
+    "tanh in the checkpoint": (
+        lambda: {"state_dict": Net(relu()).state_dict(), "hparams": {"nonlinearity": "tanh"}},
+        "nonlinearity = tanh",
+    ),
+    "an EMA copy": (
+        lambda: {"model": Net(lstm()).state_dict(), "ema": Net(lstm()).state_dict()},
+        "--prefix",
+    ),
+    "mixed dtypes": (
+        lambda: {**Net(lstm()).state_dict(), "fc.bias": torch.zeros(2).double()},
+        "float32, float64",
+    ),
+    "int8": (lambda: {n: t.to(torch.int8) for n, t in Net(lstm()).state_dict().items()}, "int8"),
+    "sparse": (
+        lambda: {**Net(lstm()).state_dict(), "rnn.weight_ih_l0": torch.ones(4, 2).to_sparse()},
+        "must have shape|unknown",
+    ),
+    "a whole module": (lambda: nn.Sequential(lstm(), nn.Linear(1, 2)), "not run"),
+    "a number": (lambda: 3, "no tensors at all"),
+    "a long name with control characters": (
+        lambda: {**Net(lstm()).state_dict(), "\x1b[31m" + "x" * 500: torch.ones(3)},
+        "�.31mx{60,80}… ",
+    ),
+}
+
+
+def one_hot(symbols: str) -> torch.Tensor:
+    words = dyck.uniform(1000, 30, 5)
+    places = np.array([symbols.index("("), symbols.index(")")])
+    return nn.functional.one_hot(torch.from_numpy(places[words.tokens[:, :30]]), len(symbols))
+
+
+@torch.no_grad()
+def decisions(module: nn.Module, symbols: str) -> np.ndarray:
+    return (module(one_hot(symbols).to(next(module.parameters()).dtype)) >= 0).numpy()
+
+
+@pytest.mark.parametrize("form", ["pt", "former.pt", "safetensors", "npz"])
+@pytest.mark.parametrize("kind", READ)
+def test_what_is_read_decides_as_its_module(kind, form, tmp_path):
+    module, content, options = READ[kind]
+    saved, path = content(module.state_dict()), tmp_path / f"model.{form}"
+    if form.endswith("pt"):
+        torch.save(saved, path, _use_new_zipfile_serialization=form == "pt")
+    elif not isinstance(saved, dict) or not all(isinstance(t, torch.Tensor) for t in saved.values()):
+        pytest.skip("no flat dict of tensors: this format holds no such thing")
+    elif form == "npz":
+        np.savez(path, **{name: tensor.detach().numpy() for name, tensor in saved.items()})
+    else:
+        save_file({name: tensor.detach().contiguous().clone() for name, tensor in saved.items()}, path)
+    model = modelfile.read(path, Options(**options))
+    theirs = decisions(module, options.get("symbols", "()"))
+    ours = decisions(model.network.to_torch(0), "()")
+    if theirs.shape[-1] == 1:
+        assert ours[..., 0].all()
+        ours = ours[..., 1:]
+    elif options.get("outputs") == ")(":
+        ours = ours[..., ::-1]
+    assert np.array_equal(ours, theirs)
+    assert {"layer", "symbols", "outputs", "numbers"} <= set(model.taken)
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_refused_is_named(kind, tmp_path):
+    content, reason = REFUSED[kind]
+    saved = content.state_dict() if isinstance(content, nn.Module) else content()
+    torch.save(saved, tmp_path / "model.pt")
+    with pytest.raises(BadModel, match=reason) as error:
+        modelfile.read(tmp_path / "model.pt")
+    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
