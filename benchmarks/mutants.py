@@ -1,6 +1,6 @@
 """Mutation testing: small faults are put into the library, one at a time, and its tests must notice.
 
-    pip install -c constraints.txt cosmic-ray==8.7.0
+    pip install -c requirements.txt cosmic-ray==8.7.0
     python benchmarks/mutants.py run dyck --sample 100      tests a sample; again: goes on where it stopped
     python benchmarks/mutants.py again dyck                 tests again what survived, by the tests as they are now
     python benchmarks/mutants.py record                     the tables, with the judgements of mutants.csv
