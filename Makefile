@@ -8,15 +8,19 @@
 # make book ONLY=book/03-generalization.ipynb     runs this chapter alone, renders all
 # make book PARAMETERS="-p runs 20"               a trial with other parameters, in _build/trial
 
-VENV := .venv
-PYTHON := $(CURDIR)/$(VENV)/bin/python
-INSTALLED := $(VENV)/installed
+PYTHON := .venv/bin/python
+INSTALLED := .venv/installed
 
 .PHONY: book test pdf results clean
 .DELETE_ON_ERROR:
+.NOTPARALLEL:  # with -j too: the tests read the pages that `book` renders
+
+# A user's own settings for Python are not the book's; text is UTF-8 in any locale.
+unexport PYTHONPATH PYTHONSAFEPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONDONTWRITEBYTECODE
+export PYTHONUTF8 := 1
 
 book: $(INSTALLED)
-	$(PYTHON) -m pipeline $(if $(ACCEPT),--accept) $(PARAMETERS) $(ONLY)
+	$(PYTHON) -m pipeline $(if $(filter-out 0,$(ACCEPT)),--accept) $(PARAMETERS) $(ONLY)
 	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q -n auto tests/test_pages.py tests/test_lab_page.py)
 
 test: $(INSTALLED)
@@ -24,17 +28,17 @@ test: $(INSTALLED)
 
 # The pages are rendered from the committed outputs; no chapter runs.
 pdf: $(INSTALLED)
-	$(VENV)/bin/jb build . -W -n --keep-going --all -q
+	.venv/bin/jb build . -W -n --keep-going --all -q
 	$(PYTHON) -m pipeline.pdf
 
 results: $(INSTALLED)
 	$(PYTHON) -m pipeline --accept --results retrain
 
 clean:
-	rm -rf $(VENV) _build *.egg-info .pytest_cache .hypothesis
-	find book counting pipeline tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv _build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find book counting pipeline tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is newer than every list of packages, or pip runs. It is written last: a broken install starts over.
-$(INSTALLED): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
-	@bash pipeline/environment.sh $(VENV)
+$(INSTALLED): requirements.txt pyproject.toml
+	@bash pipeline/environment.sh .venv
 	touch $@

@@ -1,6 +1,6 @@
 """Mutation testing: small faults are put into the library, one at a time, and its tests must notice.
 
-    pip install -c constraints.txt cosmic-ray==8.7.0 coverage
+    pip install -c requirements.txt cosmic-ray==8.7.0 coverage
     python benchmarks/mutants.py run dyck --sample 150      meets a sample; once more: goes on where it stopped
     python benchmarks/mutants.py run dyck --compiled        what survived meets all tests, as they usually run
     python benchmarks/mutants.py again dyck                 what survived both meets the tests as they are now

@@ -78,7 +78,112 @@ def test_readout_that_turns_far_up_is_no_exact_counter():
     assert not certificate.proved(Networks("relu", parameters), None)[0]
 
 
-def test_no_gru_and_no_short_length():
+def changed(net: Networks, **parameters: list) -> Networks:
+    """A single network with some of its parameters replaced; `output_weight` stands for "output.weight"."""
+    new = {name.replace("output_", "output."): np.array([value], net.dtype) for name, value in parameters.items()}
+    return Networks(net.cell, net.parameters | new)
+
+
+def tower(height: int) -> dyck.Words:
+    return dyck.Words(np.repeat(np.int8([[0, 1]]), height, axis=1), [2 * height])
+
+
+def falls(net: Networks, height: int) -> bool:
+    """Whether the network is wrong on `(^height )^height`."""
+    return bool(evaluation.first_failure(net, tower(height))[0, 0] < 2 * height)
+
+
+def half_counts() -> Networks:
+    """An LSTM with c = depth − 1/2, saturated from depth 1 on: exact to depth 2^23, then off by a half.
+
+    The input gate is 1/2 for `(` at depth 0 and for `)` at depth 1, and else 1.
+    """
+    shown = evaluation.trace(changed(cells.exact("lstm"), bias_ih_l0=[0, 20, 0, 20]), tower(1)).h[0, 0]
+    weight = np.float32(100)
+    return changed(
+        cells.exact("lstm"),
+        weight_ih_l0=[[0, -weight * shown], [0, 0], [12, -12], [0, 0]],
+        weight_hh_l0=[[weight], [0], [0], [0]],
+        bias_ih_l0=[0, 20, 0, 20],
+        output_bias=[10, -5],
+    )
+
+
+def two_hidden_states() -> Networks:
+    """An LSTM whose h goes to and fro between two values: a bias of 2^25 lets the output gate see multiples of 4."""
+    far = 2.0**25 + 1024
+    return changed(
+        cells.exact("lstm"),
+        weight_hh_l0=[[0], [0], [0], [-10 / 3]],
+        bias_ih_l0=[20, 20, 0, 4 - far],
+        bias_hh_l0=[0, 0, 0, far],
+        output_bias=[10, -5],
+    )
+
+
+class TestConditions:
+    """Each condition of the argument for exact counters has a network that needs it."""
+
+    def test_whole_counts(self):
+        net = half_counts()
+        c = evaluation.trace(net, tower(64)).c[0]
+        assert (c[:64] == np.arange(64) + 0.5).all()
+        assert falls(net, 2**23 + 1)
+        assert not falls(net, 1000)
+        assert not certificate.exact_counters(net)[0]
+
+    def test_a_hidden_state_that_stays(self):
+        net = two_hidden_states()
+        assert not falls(net, 64)
+        assert len(np.unique(evaluation.trace(net, tower(64)).h[0, 40:80])) == 2
+        assert not certificate.exact_counters(net)[0]
+
+    @pytest.mark.parametrize("gate", [0, 1, 2])
+    def test_a_saturated_gate(self, gate):
+        bias = [20, 20, 0, 20]
+        drive = [[0, 0], [0, 0], [12, -12], [0, 0]]
+        if gate == 2:
+            drive[2] = [7, -7]
+        else:
+            bias[gate] = 12
+        assert not certificate.exact_counters(changed(cells.exact("lstm"), weight_ih_l0=drive, bias_ih_l0=bias))[0]
+
+    def test_states_that_stay_finite(self):
+        net = changed(cells.exact("relu", 2.0**90), weight_ih_l0=[[2.0**110, -(2.0**110)]],
+                      output_weight=[[1e-30], [1]])  # fmt: skip
+        assert not falls(net, 1000)
+        assert falls(net, 2**18 + 1)
+        assert not certificate.exact_counters(net)[0]
+        assert not certificate.proved(net, 2**20)[0]
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            {"weight_hh_l0": [[1 - 2.0**-24]]},
+            {"bias_hh_l0": [2.0**-30]},
+            {"weight_ih_l0": [[1, -1 + 2.0**-24]]},
+            {"weight_ih_l0": [[0.7, -0.7]], "output_bias": [10, -7]},
+            {"weight_ih_l0": [[-1, 1]]},
+            {"output_weight": [[-1e-6], [20]]},
+        ],
+    )
+    def test_the_relu(self, numbers):
+        assert not certificate.exact_counters(changed(cells.exact("relu"), **numbers))[0]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "relu"])
+@pytest.mark.parametrize("length", [2, 1000, 2**25, 2**25 + 2, None])
+def test_same_answers_as_certify_however_long(cell, length):
+    net = cells.exact(cell)
+    assert certificate.proved(net, length)[0] == certificate.certify(net, length, replay=False).proved
+
+
+@pytest.mark.parametrize("length", [1, 0, -2, True, 10.0, np.nan, np.inf, "10"])
+def test_no_length(length):
+    for decide in (certificate.proved, certificate.certify, certificate.certify_all):
+        with pytest.raises(ValueError, match="at least 2"):
+            decide(cells.exact("relu"), length)
+
+
+def test_no_trained_gru():
     assert not certificate.proved(cells.initialize("gru", range(5)), None).any()
-    with pytest.raises(ValueError, match="at least 2"):
-        certificate.proved(cells.exact("relu"), 1)
