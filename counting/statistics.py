@@ -53,6 +53,22 @@ def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
     return over_runs(lambda chosen: values[chosen].mean(axis=-1), len(values), seed)
 
 
+def crossed_interval(values: ArrayLike, seed: int = 0) -> Interval:
+    """Give the percentile bootstrap interval of a mean over runs and sets of words: values (runs, sets), both redrawn.
+
+    Runs and sets are crossed, every run reads every set, so each is drawn by itself.
+    Raises ValueError for another shape, or for fewer than 2 runs or sets.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise ValueError(f"values of shape (runs, sets), at least 2 of each, are needed; got {values.shape}")
+    draw, (runs, sets) = np.random.Generator(np.random.PCG64(seed)), values.shape
+    weights = [draw.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in (runs, sets)]
+    means = np.einsum("ki,ij,kj->k", weights[0], values, weights[1], optimize=True)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 @dataclass(frozen=True)
 class Regression:
     """A straight line through models; see `regress`."""

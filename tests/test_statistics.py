@@ -127,3 +127,16 @@ class TestCorrelationsOfDraws:
 def test_a_mean_is_of_one_value_a_run():
     with pytest.raises(ValueError, match="one value a run"):
         statistics.mean_interval([[], []])
+
+
+def test_a_crossed_interval_covers_both_kinds_of_variation() -> None:
+    draw = np.random.default_rng(0)
+    runs, sets = draw.normal(size=(60, 1)), 3 * draw.normal(size=(1, 20))
+    low, high = statistics.crossed_interval(runs + sets)
+    expected = np.sqrt(runs.var() / 60 + sets.var() / 20)
+    assert high - low == pytest.approx(2 * 1.96 * expected, rel=0.1)
+    only_runs = statistics.mean_interval((runs + sets).mean(axis=1))
+    assert high - low > 3 * (only_runs[1] - only_runs[0])
+    for wrong in (runs, sets, np.zeros(5)):
+        with pytest.raises(ValueError, match="at least 2 of each"):
+            statistics.crossed_interval(wrong)

@@ -147,12 +147,15 @@ def _relu_goes_on(network: Networks, found: Numbers, boxes: np.ndarray) -> bool:
     opening = drive[:, 0]
     power = (opening > 0) & (np.frexp(np.abs(opening))[0] == 0.5)
     plain = (drive[:, 1] == -opening) & (p["weight_hh_l0"][:, 0, 0] == 1) & (p["bias_hh_l0"][:, 0] == 0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        top = (p["output.weight"][:, :, 0] * (opening * network.dtype.type(MAX_DEPTH))[:, None]) + p["output.bias"]
-    # Nothing to order or to fuse, and a read-out that is right beyond what other arithmetic can change.
-    loose = found.error[0] * (np.abs(top) + 2 * np.abs(p["output.bias"]) + 1)
+    highest = np.float64(opening[0]) * MAX_DEPTH
+    if not highest <= np.finfo(network.dtype).max:
+        return False
+    with np.errstate(over="ignore"):
+        pull, bias = p["output.weight"][0, :, 0] * network.dtype.type(highest), p["output.bias"][0]
+        # A read-out that is right beyond what other arithmetic can change; nothing else is there to order or to fuse.
+        clear = (pull + bias >= found.error[0] * (np.abs(pull) + np.abs(bias) + 1)).all()
     steady = not found.gates[:, SPREAD:].any()
-    return bool((power & plain & (top >= loose).all(axis=1))[0] and steady)
+    return bool(power[0] and plain[0] and clear and steady)
 
 
 def _tower(height: int) -> Words:
