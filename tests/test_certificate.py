@@ -3,14 +3,17 @@ known."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+
 import counters
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from counting import cells, certificate, evaluation, reference
-from counting.cells import Networks
+from counting import cells, certificate, dyck, evaluation, reference, sweeps
+from counting.cells import CELLS, Networks
 from counting.certificate import Certificate, band, boxes, certify, certify_all, decide, gates, gru, lower
 from counting.dyck import Words
 from counting.engine.lanes import LANES
@@ -146,14 +149,14 @@ class TestGRUBounds:
 
     def test_rounding_errors_grow_with_every_number_of_the_gates(self):
         epsilon = np.finfo(np.float32).eps
-        plain = [np.float32(1)] * 9
-        before = gru._errors((*plain, epsilon), np.float32(1))
+        plain, order = [np.float32(1)] * 9, (False, *[np.float32(0)] * 3)
+        before = gru._errors((*plain, epsilon, *order), np.float32(1))
         # r and z with their own drive, weight and bias; q with the candidate's weight and bias; n with all but z's.
         for changed, grows in (("012", "rn"), ("345", "z"), ("6", "n"), ("78", "qn")):
             for number in map(int, changed):
                 numbers = list(plain)
                 numbers[number] = np.float32(-100)
-                after = gru._errors((*numbers, epsilon), np.float32(1))
+                after = gru._errors((*numbers, epsilon, *order), np.float32(1))
                 assert [name for name, a, b in zip("rzqn", before, after, strict=True) if b > a] == sorted(
                     grows, key="rzqn".index
                 )
@@ -411,5 +414,69 @@ class TestWhatIsAsked:
     def test_a_module_that_is_no_such_network(self):
         with pytest.raises(ValueError, match="recurrent layer"):
             certify(nn.Linear(1, 2))
-        with torch.no_grad(), pytest.raises(ValueError, match="hidden_size"):
+        with torch.no_grad(), pytest.raises(ValueError, match="hidden size must be 1"):
             certify(nn.Sequential(nn.LSTM(2, 2), nn.Linear(2, 2)))
+
+
+@pytest.mark.filterwarnings("ignore:TF32")
+class TestArithmetic:
+    """What is proved however a network is computed holds for PyTorch's modules, on every path."""
+
+    @staticmethod
+    def readings(module: torch.nn.Module, words: Words) -> Iterator[np.ndarray]:
+        for one_dnn, batch in ((True, None), (True, 7), (False, 1), (False, 64)):
+            with torch.backends.mkldnn.flags(enabled=one_dnn, allow_tf32=None):
+                yield reference.first_failure(module, words, batch)
+        yield reference.first_failure(copy.deepcopy(module).double(), words)
+
+    def test_a_proof_that_pytorch_refutes_speaks_of_the_engine_only(self) -> None:
+        network = sweeps.rates("gru")[0.01].networks[18]
+        found = certificate.certify(network, 40)
+        assert found.proved and not found.proved_however and found.arithmetic == "in the engine's arithmetic only"
+        assert found.lower_however <= 40 < found.lower
+        assert reference.first_failure(network.to_torch(0), dyck.zigzag(40, 20))[0] == 38
+
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_nothing_proved_however_is_refuted(self, cell: str, trained_networks: dict[str, Networks]) -> None:
+        nets = trained_networks[cell]
+        found = certificate.certify_all(nets, 40, replay=False)
+        assert any(c.lower_however < c.lower for c in found) or cell != "gru"
+        for run in np.flatnonzero([c.lower_however > 2 for c in found])[::8]:
+            for length in {2, found[run].lower_however - 2}:
+                words = dyck.uniform(min(20, length // 2), length, seed=int(run)) if length > 4 else dyck.tower(1)
+                for failures in self.readings(nets[int(run)].to_torch(0), words):
+                    assert (failures == words.lengths).all()
+
+    def test_exact_counters(self) -> None:
+        for cell in ("lstm", "relu"):
+            assert certificate.certify(cells.exact(cell), 1000).proved_however
+            assert certificate.exact_counters(cells.exact(cell), however=True).all()
+        by_rounding = certificate.certify(cells.exact("gru"), 1000)
+        assert by_rounding.proved and not by_rounding.proved_however
+
+    def test_a_sum_that_can_be_ordered_in_two_ways(self) -> None:
+        parameters = {name: array.copy() for name, array in cells.exact("relu").parameters.items()}
+        parameters["weight_ih_l0"] += np.float32(0.3)
+        parameters["bias_ih_l0"] -= np.float32(0.3)
+        shifted = Networks("relu", parameters)
+        assert not certificate.exact_counters(shifted, however=True)[0]
+        assert certificate.certify(shifted, 100).proved_however
+
+    def test_the_edges_of_saturation(self) -> None:
+        """From here on every path gives exactly 1; a step before the exactly rounded edge none does."""
+        edges = gates.numbers(cells.exact("lstm").parameters, however=True).error[1:]
+        for function, edge, below in ((torch.sigmoid, edges[0], 16.6), (torch.tanh, edges[1], 9.0)):
+            x = torch.from_numpy(np.linspace(edge, 200, 300_001, dtype=np.float32))
+            for read in (x, torch.stack([x, x], dim=1)[:, 0], x[:1]):
+                assert (function(read) == 1).all()
+            assert function(torch.tensor(below)) < 1
+
+    @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+    def test_activations_of_pytorch_are_as_near_as_is_allowed(self, name: str) -> None:
+        """A sample of float32; over all of them the largest distance from the exact value is 1.25 · 2^-23 here."""
+        x = np.arange(np.float32(2**-20).view(np.int32), np.float32(80).view(np.int32), 1009, dtype=np.int32)
+        x = torch.from_numpy(np.concatenate([x.view(np.float32), -x.view(np.float32)]))
+        function = getattr(torch, name)
+        exact = function(x.double())
+        near = (function(x).double() - exact).abs() <= (gates.ACTIVATION_ULPS / 2 - 1.5) * 2.0**-23 * exact.abs()
+        assert near.all()

@@ -382,7 +382,7 @@ SWEEPS = {
 }
 """All that chapters ask for at their own parameters."""
 
-MEASURED = {"cluster", "faults", "floor", "fuzz", "mutants", "peers", "scaling"}
+MEASURED = {"cluster", "faults", "floor", "fuzz", "mutants", "peers", "same_bits", "scaling"}
 
 
 def test_committed_results_are_all_there_whole_current_and_small():

@@ -59,12 +59,12 @@ def numbers(parameters: dict[str, np.ndarray], however: bool = False) -> Numbers
     with np.errstate(over="ignore"):
         drives = inputs + bias[:, None]
         sizes = np.abs(inputs) + np.abs(bias[:, None]) + np.abs(offset[:, None])
-        spread, tilt = slack * sizes, slack * np.abs(recurrent)
     # One sum of two numbers, the state taken as it is: there is nothing to order or to fuse.
     terms = (inputs != 0).astype(int) + (bias[:, None] != 0) + (offset[:, None] != 0)
     alone = (terms <= 1) & np.isin(np.abs(recurrent), (0, 1))
-    spread = np.where(alone, real(0), spread)
-    tilt = np.where(alone.all(axis=1, keepdims=True), real(0), tilt)
+    # `where`, not a product: 0 times infinity is no number.
+    spread = np.where(alone | (slack == 0), real(0), sizes) * (slack or real(1))
+    tilt = slack * np.where(alone.all(axis=1, keepdims=True), real(0), np.abs(recurrent))
     gates = np.column_stack([drives, recurrent, offset, spread, tilt])
     return Numbers(gates, np.column_stack([p["output.weight"], p["output.bias"]]), error)
 

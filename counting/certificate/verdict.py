@@ -129,13 +129,14 @@ class Certificate:
         return {n: getattr(self, n) for n in names} | here | word | {n: getattr(self, n) for n in more}
 
     def __str__(self) -> str:
-        known = f", {self.arithmetic}" if self.arithmetic else ""
-        lines = [f"{self.verdict.capitalize()}{known}: {self._claim()}"]
+        lines = [f"{self.verdict.capitalize()}: {self._claim()}"]
         if self.refuted:
             lines += [f"word      {shown(self.counterexample)}", f"fails at  {self._where()}"]
         if self.any_length_to_depth and not self.proved:
             lines.append(f"but       right on words of any length to depth {self.any_length_to_depth:,}")
         lines.append(fill(self.argument, 100, initial_indent="argument  ", subsequent_indent=" " * 10))
+        if self.arithmetic:
+            lines.append(f"holds     {self._holds()}")
         if self.pytorch_step is not None:
             lines.append(f"PyTorch   {self._pytorch()}")
         return "\n".join(lines)
@@ -151,13 +152,16 @@ class Certificate:
             known = f"on those of fewer than {self.lower:,} symbols it is"
             return f"whether {network} is right on every Dyck-1 word {words}; {known}."
         shorter = "no shorter one" if self.shortest else f"none of fewer than {self.lower:,}"
-        return f"{network} is wrong on a word of {self.upper:,} symbols, and on {shorter}{self._shorter_however()}."
+        return f"{network} is wrong on a word of {self.upper:,} symbols, and on {shorter}."
 
-    def _shorter_however(self) -> str:
-        """What of "no shorter word" holds in other arithmetic."""
+    def _holds(self) -> str:
+        """In which arithmetic the verdict holds, and that no shorter word fails."""
+        if self.proved:
+            return f"{self.arithmetic}"
+        shorter = "that no shorter word fails" if self.shortest else f"that none of fewer than {self.lower:,} symbols fails"
         if self.lower_however == self.lower:
-            return ", however it is computed"
-        return f" (however it is computed, on none of fewer than {self.lower_however:,})"
+            return f"{self.arithmetic}; {shorter}, too, however it is computed"
+        return f"{self.arithmetic}; {shorter}, in the engine's arithmetic (however: than {self.lower_however:,})"
 
     def _where(self) -> str:
         depth = int(self.counterexample.depth[0, self.failing_step])

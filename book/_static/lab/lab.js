@@ -195,7 +195,7 @@
     const { cell, kind, origin, exact } = entry();
     if (!movable()) return kind === "dead" ? "This cell is dead: no bracket raises its state, so there is no step to move." : `This cell is ${kind}: ( does not raise and ) lower its state, so there is no step to move.`;
     if (isExact() && isMoved()) return "An exact counter: proved right on every word, of any length, to depth 16,777,216.";
-    if (cell === "gru") return "No GRU counts, whatever the factor: its state stays between −1 and 1.";
+    if (cell === "gru") return "No trained GRU counts, whatever the factor: its state stays between −1 and 1.";
     if (cell === "lstm") return origin === "exact" ? "A factor below 1 opens the saturated gates again." : `Times ${exact.gain} its gates saturate, and it counts exactly: proved.`;
     return "At u = 1 and −B/A = 1 it counts exactly: proved. The track is finest at 1. A moved slider measures the state in steps of A.";
   }
