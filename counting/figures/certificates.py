@@ -19,7 +19,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def outline(word: Words, shown: int = 4) -> str:
-    """A single word by its runs, the number of repetitions raised: (()()) is (¹ ()² )¹.
+    """Write a single word by its runs, the number of repetitions raised: (()()) is (¹ ()² )¹.
 
     A word of more than `shown` runs ends in "…".
     """
@@ -32,7 +32,7 @@ def outline(word: Words, shown: int = 4) -> str:
 
 
 def band(low: NDArray, high: NDArray, threshold: float, lengths: Sequence[int]) -> Figure:
-    """The smallest and largest states that a counter reaches, less depth, and where the read-out's threshold is.
+    """Draw the smallest and largest states that a counter reaches, less depth, and the read-out's threshold.
 
     low, high: (longest + 1, depths), in steps, of the prefixes of each length and depth; not finite where there is
     none. threshold: in steps. lengths: of words; the last is that of the shortest word that fails.
@@ -87,6 +87,36 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
         ax.plot(curve, curve, color=BASELINE, linestyle="--", linewidth=1)
         ax.set(xscale="log", xlabel="shortest failing word", title=CELL_NAMES[cell], ylim=(0, 1.08 * longest))
     panels[0].set_ylabel("mean first failure on\nrandom words (symbols)")
+    return figure
+
+
+def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int, longest: int) -> Figure:
+    """Networks that pass a random test: other random words that find them, over the shortest word that refutes them.
+
+    shortest: (networks,) in symbols, 0 where no word of up to `longest` does. missed: (networks,).
+    cells: whose they are. length: of the random words.
+    """
+    figure, (ax,) = axes(height=2.8)
+    place = np.where(shortest > 0, shortest, 1.3 * longest)
+    for cell in dict.fromkeys(cells):
+        own = np.array(cells) == cell
+        for which, face in (
+            ((shortest > length) | (shortest == 0), "none"),
+            ((shortest > 0) & (shortest <= length), COLORS[cell]),
+        ):
+            here = own & which
+            ax.scatter(place[here], missed[here], marker=MARKERS[cell], s=32, facecolors=face, edgecolors=COLORS[cell])
+        ax.scatter([], [], marker=MARKERS[cell], color=COLORS[cell], label=f"{CELL_NAMES[cell]} ({own.sum()})")
+    ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1)
+    ax.set(
+        xscale="log",
+        xlabel="shortest word that refutes it (symbols)",
+        ylabel="random words on which\nit fails (of 10,000)",
+    )
+    ticks = [500, 1000, 2000, 5000]
+    ax.set_xticks([*ticks, 1.3 * longest], [*(f"{tick:,}" for tick in ticks), "none found"])
+    ax.minorticks_off()
+    ax.legend(loc="upper center")
     return figure
 
 

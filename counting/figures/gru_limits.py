@@ -11,7 +11,7 @@ _OPEN = _CLOSE = COLORS["gru"]
 
 
 def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.ndarray, chosen: int) -> Figure:
-    """The maps of both symbols, all runs thin and one in full, with the path of `(^5 )^5` in it.
+    """Draw the maps of both symbols, all runs thin and one in full, with the path of `(^5 )^5` in it.
 
     h: states (k,), turned so that `(` raises them. opened, closed: (runs, k). threshold: (runs,).
     """

@@ -36,7 +36,7 @@ def _band(ax: Axes, epochs: Sequence[int], values: np.ndarray, label: str, **loo
 
 
 def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) -> Figure:
-    """Validation loss (left) and distance from saturation (right) by epoch, one line a regimen.
+    """Draw validation loss (left) and distance from saturation (right) by epoch, one line a regimen.
 
     distances: (runs, epochs + 1), how far the least saturated gate is from its limit.
     """

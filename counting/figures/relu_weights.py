@@ -18,7 +18,7 @@ _MAP = "viridis"
 
 
 def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensation: float) -> Figure:
-    """Runs in the plane of u and B / A, all of them and, enlarged, those near the exact counter.
+    """Draw runs in the plane of u and B / A, all of them and, enlarged, those near the exact counter.
 
     conditions: from `anatomy.relu.conditions`. failure: mean first failure of each run on words of `length`.
     compensation: D / K of the training words; the drifts cancel on the dashed line.
@@ -145,7 +145,7 @@ def kinks(
 
 
 def unlearning(distance: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> Figure:
-    """What training makes of exact counters, by learning rate.
+    """Draw what training makes of exact counters, by learning rate.
 
     distance: name -> |B / A + 1|, (epochs + 1, runs). right: name -> share of long words right, same shape.
     """

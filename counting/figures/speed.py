@@ -32,7 +32,7 @@ def contestants(training: pd.DataFrame) -> Figure:
 
 
 def against_size(panels: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
-    """Time against something that grows, one panel each: name of the axis -> (sizes, seconds); both axes are logarithmic."""
+    """Draw time against something that grows, a panel each: name of the axis -> (sizes, seconds), both logarithmic."""
     figure, axes = style.axes(columns=len(panels))
     for ax, (name, (sizes, seconds)) in zip(axes, panels.items(), strict=True):
         ax.plot(sizes, seconds, color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
