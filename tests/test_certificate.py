@@ -474,7 +474,8 @@ class TestArithmetic:
 
     @pytest.mark.parametrize("one_dnn", [True, False])
     @pytest.mark.parametrize(
-        ("name", "path"), [pytest.param(function, path, id=f"{function}-{name}") for function, name, path in activations.paths()]
+        ("name", "path"),
+        [pytest.param(function, path, id=f"{function}-{name}") for function, name, path in activations.paths()],
     )
     def test_activations_are_as_near_as_is_allowed(self, name: str, path: Callable, one_dnn: bool) -> None:
         """A sample of float32, on every path; over all of them the largest distance is in benchmarks/activations.py."""
