@@ -68,11 +68,11 @@ def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) ->
         epochs = np.arange(loss.shape[1])
         _band(left, epochs, np.maximum(loss, 1e-17), label, **look)
         _band(right, epochs, np.maximum(distances[label], 1e-9), label, **look)
-    for ax, name in ((left, "validation loss"), (right, "largest distance of a gate from its limit")):
+    for ax, name in ((left, "validation loss"), (right, "largest 1 − |gate|")):
         ax.set_yscale("log")
         ax.set_xlabel("epoch")
         ax.set_ylabel(name)
-    right.legend()
+    left.legend()
     return figure
 
 
