@@ -60,12 +60,16 @@ def ranges(nets: Networks) -> np.ndarray:
 
 
 def visited(nets: Networks, word: Words) -> np.ndarray:
-    """Smallest and largest activation over the states that a word leads to: (runs, gate, symbol, 2)."""
+    """Smallest and largest activation on the way to the first wrong step of a word: (runs, gate, symbol, 2).
+
+    After it a network visits states that no count leads to. NaN for a symbol that is not read before.
+    """
     gates = evaluation.trace(nets, word).gates
-    symbols = word.tokens[0, : word.lengths[0]]
     each = np.stack([gates[name] for name in GATES], axis=1)
-    parts = [each[:, :, symbols == symbol] for symbol in (0, 1)]
-    return np.stack([np.stack([part.min(axis=-1), part.max(axis=-1)], axis=-1) for part in parts], axis=2)
+    symbols = word.tokens[0, : word.lengths[0]]
+    right = np.arange(len(symbols)) < np.maximum(evaluation.first_failure(nets, word), 1)
+    parts = [np.where((right & (symbols == symbol))[:, None], each, np.nan) for symbol in (0, 1)]
+    return np.stack([np.stack([np.fmin.reduce(part, -1), np.fmax.reduce(part, -1)], axis=-1) for part in parts], axis=2)
 
 
 def distance_to_saturation(activation: np.ndarray) -> np.ndarray:

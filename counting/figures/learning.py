@@ -28,6 +28,24 @@ def shares(table: pd.DataFrame, cell: str) -> Figure:
     return figure
 
 
+def survival(shortest: Mapping[str, np.ndarray], longest: int) -> Figure:
+    """Share of networks right on all words up to each length.
+
+    shortest: label -> (runs,) length of the shortest word that each gets wrong, beyond `longest` where none is.
+    """
+    figure, (ax,) = style.axes(height=2.8)
+    looks = ({"color": style.COLORS["relu"], "linestyle": "-"}, {"color": style.EXACT, "linestyle": "--"})
+    for (label, lengths), look in zip(shortest.items(), looks, strict=False):
+        ends = np.sort(np.minimum(lengths, longest))
+        left = 1 - np.arange(len(ends) + 1) / len(ends)
+        kept = (lengths > longest).mean()
+        ax.step([1, *ends, longest], [*np.maximum(left, kept), kept], where="post", label=label, **look)
+    ax.set_xscale("log")
+    ax.set(xlim=(10, longest), ylim=(-0.03, 1.03), xlabel="length of words", ylabel="share right on all words")
+    ax.legend(loc="lower left")
+    return figure
+
+
 def _band(ax: Axes, epochs: Sequence[int], values: np.ndarray, label: str, **look: object) -> None:
     """Median line and the range from the 5th to the 95th percentile over runs. values: (runs, epochs)."""
     low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95], axis=0)
@@ -50,11 +68,11 @@ def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) ->
         epochs = np.arange(loss.shape[1])
         _band(left, epochs, np.maximum(loss, 1e-17), label, **look)
         _band(right, epochs, np.maximum(distances[label], 1e-9), label, **look)
-    for ax, name in ((left, "validation loss"), (right, "largest distance of a gate from its limit")):
+    for ax, name in ((left, "validation loss"), (right, "largest 1 − |gate|")):
         ax.set_yscale("log")
         ax.set_xlabel("epoch")
         ax.set_ylabel(name)
-    right.legend()
+    left.legend()
     return figure
 
 
@@ -107,7 +125,7 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
     """Share proved, untouched by further training: by gate gain (LSTM) and by the rounding step's bound (ReLU)."""
     figure, axes = style.axes(2, sharey=True)
     for ax, cell, table, label in (
-        (axes[0], "lstm", gains, "gain on all gates, after training"),
+        (axes[0], "lstm", gains, "gain on gates and candidate, after training"),
         (axes[1], "relu", bounds, "bound of the rounding step"),
     ):
         ax.fill_between(table.index, table["low"], table["high"], color=style.COLORS[cell], alpha=0.15, linewidth=0)

@@ -51,28 +51,36 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
 
 
 def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
-    """Each run a line from the smallest to the largest activation, sorted; (runs, gate, symbol, 2) twice.
+    """What gates lack to saturation, 1 − |activation|: each run a line, sorted; (runs, gate, symbol, 2) twice.
 
-    ranges: over all h in [−1, 1]; visited: over the states that a word leads to.
+    ranges: over all h in [−1, 1]; visited: on the way to the first wrong step of a word.
     """
-    figure, panels = axes(columns=4, rows=2, height=1.9, sharex=True)
+    figure, panels = axes(columns=4, rows=2, height=1.9, sharex=True, sharey=True)
+    every, seen = (np.sort(np.maximum(_lacks(part), _FLOOR), axis=-1) for part in (ranges, visited))
     for panel, ax in enumerate(panels):
         symbol, gate = divmod(panel, 4)
-        every, seen = ranges[:, gate, symbol], visited[:, gate, symbol]
-        order = np.argsort(every.min(axis=1))
+        whole, part = every[:, gate, symbol], seen[:, gate, symbol]
+        order = np.argsort(part[:, 1])
         x = np.arange(len(order))
-        ax.vlines(x, *every[order].T, color=BASELINE, alpha=0.45, linewidth=1.0, label="every h in [−1, 1]")
-        ax.vlines(x, *seen[order].T, color=COLORS["lstm"], linewidth=1.2, label="states visited")
+        ax.vlines(x, *whole[order].T, color=BASELINE, alpha=0.45, linewidth=1.0, label="every h in [−1, 1]")
+        ax.vlines(x, *part[order].T, color=COLORS["lstm"], linewidth=1.2, label="before the first wrong step")
         # Dots, so that a range of almost nothing is seen too.
-        ax.plot(x, seen[order], ".", color=COLORS["lstm"], markersize=1.5)
+        ax.plot(x, part[order], ".", color=COLORS["lstm"], markersize=1.5)
         ax.set_title(f"{lstm.GATES[gate]}  at  {_SYMBOLS[symbol]}")
-        ax.set(ylim=(-1.05, 1.05) if gate == lstm.CANDIDATE else (-0.03, 1.03), xticks=[])
+        ax.set(yscale="log", ylim=(_FLOOR / 2, 2), xticks=[])
     for ax in panels[4:]:
         ax.set(xlabel="runs, sorted")
-    panels[0].set(ylabel="activation")
-    panels[4].set(ylabel="activation")
+    for ax in (panels[0], panels[4]):
+        ax.set(ylabel="1 − |activation|")
     figure.legend(*panels[3].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def _lacks(activations: np.ndarray) -> np.ndarray:
+    """Smallest and largest 1 − |activation| over ranges (…, 2); 1 is reached where a candidate passes 0."""
+    ends = 1 - np.abs(activations.astype(np.float64))
+    passes_zero = (activations[..., :1] < 0) & (activations[..., 1:] > 0)
+    return np.concatenate([ends.min(-1, keepdims=True), np.where(passes_zero, 1.0, ends.max(-1, keepdims=True))], -1)
 
 
 def increments(far: lstm.Deep) -> Figure:
