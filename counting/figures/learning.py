@@ -12,16 +12,28 @@ from matplotlib.figure import Figure
 from counting.figures import style
 from counting.training import MEASURES, Runs
 
+_IN_WORDS = {
+    "gate_gain": "gate temperature", "initial_scale": "smaller start", "learning_rate": "falling rate",
+    "hidden_bias": "positive bias",
+}  # fmt: skip
 
-def shares(table: pd.DataFrame, cell: str) -> Figure:
-    """Shares with intervals, one row each, from top to bottom. table: columns share, low, high; index: labels."""
+
+def shares(table: pd.DataFrame, cells: str | Sequence[str]) -> Figure:
+    """Draw shares with intervals, one row each, from top to bottom.
+
+    table: columns share, low, high; index: labels, in which a regimen's fields are put in words; those of the paper's
+    regimen are framed. cells: one for all rows, or one a row.
+    """
     figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table))
-    rows = np.arange(len(table))[::-1]
-    error = np.abs(table[["low", "high"]].T.to_numpy() - table["share"].to_numpy())
-    ax.errorbar(
-        table["share"], rows, xerr=error, fmt=style.MARKERS[cell], color=style.COLORS[cell], capsize=3, linewidth=1
-    )
-    ax.set_yticks(rows, table.index)
+    cells = [cells] * len(table) if isinstance(cells, str) else cells
+    labels = [" ".join(_IN_WORDS.get(part, part) for part in label.split(" ")) for label in table.index]
+    for row, (line, cell, label) in enumerate(zip(table.itertuples(), cells, labels, strict=True)):
+        look = {"fmt": style.MARKERS[cell], "color": style.COLORS[cell], "capsize": 3, "linewidth": 1}
+        frame = {"markeredgecolor": style.EXACT, "markeredgewidth": 1.5} if "the paper's" in label else {}
+        error = np.abs([[line.low - line.share], [line.high - line.share]])
+        ax.errorbar(line.share, row, xerr=error, **look, **frame)
+    ax.set_yticks(range(len(table)), labels)
+    ax.invert_yaxis()
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("share of networks proved right")
     ax.grid(axis="x", color="0.9")
@@ -29,7 +41,7 @@ def shares(table: pd.DataFrame, cell: str) -> Figure:
 
 
 def survival(shortest: Mapping[str, np.ndarray], longest: int) -> Figure:
-    """Share of networks right on all words up to each length.
+    """Draw the share of networks right on all words up to each length.
 
     shortest: label -> (runs,) length of the shortest word that each gets wrong, beyond `longest` where none is.
     """
@@ -77,7 +89,10 @@ def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) ->
 
 
 def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Distance of u from 1 (left) and of B / A from −1 (right) by epoch. distances: label -> two (runs, epochs + 1)."""
+    """Draw the distance of u from 1 (left) and of B / A from −1 (right) by epoch.
+
+    distances: label -> two (runs, epochs + 1).
+    """
     figure, axes = style.axes(2, sharey=True)
     looks = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
@@ -96,7 +111,10 @@ def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
 
 
 def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Share proved against one changed quantity a panel. tables: axis label -> columns cell, x, share, low, high."""
+    """Draw the share proved against one changed quantity a panel.
+
+    tables: axis label -> columns cell, x, share, low, high.
+    """
     figure, axes = style.axes(2, rows=-(-len(tables) // 2), height=2.8, sharey=True)
     for ax, (label, table) in zip(axes, tables.items(), strict=False):
         for cell, rows in table.groupby("cell"):
@@ -122,7 +140,7 @@ def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
-    """Share proved, untouched by further training: by gate gain (LSTM) and by the rounding step's bound (ReLU)."""
+    """Draw the share proved without further training: by gain (LSTM) and by the rounding step's bound (ReLU)."""
     figure, axes = style.axes(2, sharey=True)
     for ax, cell, table, label in (
         (axes[0], "lstm", gains, "gain on gates and candidate, after training"),
@@ -134,10 +152,19 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
             linestyle=style.LINES[cell], label=f"{style.CELL_NAMES[cell]}, proved",
         )  # fmt: skip
         if "validated" in table:
-            ax.axhline(table["validated"].iloc[0], color=style.BASELINE, linestyle=":", label="right on validation words")
+            known = {"color": style.BASELINE, "linestyle": ":", "label": "right on validation words"}
+            ax.axhline(table["validated"].iloc[0], **known)
         ax.set_xscale("log")
         ax.set_xlabel(label)
         ax.set_ylim(-0.03, 1.03)
         ax.legend(loc="center left" if cell == "relu" else "lower right")
     axes[0].set_ylabel("share of networks")
+    return figure
+
+
+def loss_by_gain(gains: Sequence[float], losses: np.ndarray) -> Figure:
+    """Draw the loss of trained LSTMs whose gates and candidate are multiplied by a gain. losses: (runs, gains)."""
+    figure, (ax,) = style.axes(height=2.5)
+    _band(ax, gains, losses, "median", color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
+    ax.set(xscale="log", yscale="log", xlabel="gain on gates and candidate, after training", ylabel="validation loss")
     return figure
