@@ -7,7 +7,8 @@ calls `check`, so that a value that does not fit is named at once, and not by an
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "02-training": _RATES,
     "03-generalization": _RATES,
     "04-exact-counters": _TRAINED | {
-        "counters": Whole(256, "random ReLU counters of each kind", 2, 10_000),
+        "counters": Whole(256, "random ReLU counters of each kind", 16, 10_000),
         "deepest": Whole(500, "depth up to which all words are decided", 2, 2000),
     },
     "05-lstm-saturation": _TRAINED | {"longer": Whole(5, "epochs of training with another epsilon", 1, 1000)},
@@ -89,7 +90,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     },
     "07-gru-limits": _TRAINED | {
         "wide": Whole(320, "runs in all for the prediction", 2, 100_000),
-        "deepest": Whole(100, "how deep the figures look", 2, 10_000),
+        "deepest": Whole(100, "how deep the figures look", 50, 10_000),
     },
     "08-certificates": _TRAINED | {
         "rate_runs": RATE_RUNS,
@@ -176,9 +177,19 @@ def _banner(known: Mapping[str, Parameter], other: Mapping[str, object]) -> str:
 
 
 def note(key: str, value: object) -> None:
-    """Keep a number for the prose; of a fraction six digits, which is more than any machine disagrees about."""
+    """Keep a number for the prose; of a fraction six digits, which is more than any machine disagrees about.
+
+    NaN is shown as a dash on the page.
+    """
     value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, str):
+        value = re.sub(r"\bnan\b", "–", value)
     glue(key, float(f"{value:.6g}") if isinstance(value, float) else value, display=False)
+
+
+def of_any(how: Callable[[np.ndarray], float], values: np.ndarray) -> float:
+    """Reduce values to a number, as in `of_any(np.median, values)`; NaN where there are none."""
+    return float(how(values)) if np.size(values) else float("nan")
 
 
 def minus(text: str) -> str:
