@@ -192,6 +192,11 @@ def of_any(how: Callable[[np.ndarray], float], values: np.ndarray) -> float:
     return float(how(values)) if np.size(values) else float("nan")
 
 
+def whole(number: float) -> float:
+    """Give a number as a whole one; NaN stays."""
+    return number if np.isnan(number) else int(number)
+
+
 def minus(text: str) -> str:
     """Give the text with minus signs for its hyphens."""
     return text.replace("-", "−")
