@@ -102,7 +102,7 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
 
 
 def _band(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, cell: str) -> None:
-    """A cell's curve with its interval as a band."""
+    """Draw a cell's curve with its interval as a band."""
     ax.fill_between(x, low, high, color=COLORS[cell], alpha=0.15, linewidth=0)
     look = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
     ax.plot(x, y, markersize=4, linewidth=1.3, label=CELL_NAMES[cell], **look)

@@ -51,7 +51,7 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
 
 
 def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
-    """What gates lack to saturation, 1 − |activation|: each run a line, sorted; (runs, gate, symbol, 2) twice.
+    """Draw what gates lack to saturation, 1 − |activation|: each run a line, sorted; (runs, gate, symbol, 2) twice.
 
     ranges: over all h in [−1, 1]; visited: on the way to the first wrong step of a word.
     """

@@ -55,7 +55,7 @@ def use() -> None:
 
 
 def axes(columns: int = 1, rows: int = 1, height: float = 3.2, **options: object) -> tuple[Figure, list[Axes]]:
-    """A figure of the book's width with rows × columns axes, as a flat list. height: of one row, in inches."""
+    """Draw a figure of the book's width with rows × columns axes, as a flat list. height: of one row, in inches."""
     figure, grid = plt.subplots(
         rows, columns, figsize=(WIDTH, height * rows), squeeze=False, layout="constrained", **options
     )
@@ -63,5 +63,5 @@ def axes(columns: int = 1, rows: int = 1, height: float = 3.2, **options: object
 
 
 def training_limit(ax: Axes, length: int = TRAINING_LIMIT) -> None:
-    """The dashed line at the longest training word."""
+    """Draw the dashed line at the longest training word."""
     ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1, label=f"longest training word ({length})")

@@ -43,7 +43,7 @@ def _runs(ax: Axes, values: np.ndarray, color: str, alpha: float, width: float =
 
 
 def _min_mean_max(ax: Axes, values: np.ndarray, cell: str) -> None:
-    """The mean as a line, the lowest and highest run as thin ones. A NaN is left out of its epoch."""
+    """Draw the mean as a line, the lowest and highest run as thin ones. A NaN is left out of its epoch."""
     epochs, mean = np.arange(values.shape[1]), np.nanmean(values, axis=0)
     ax.plot(epochs, mean, color=COLORS[cell], linestyle=LINES[cell], linewidth=2.2, label="mean")
     for name, bound in (("min, max", np.nanmin(values, axis=0)), (None, np.nanmax(values, axis=0))):
@@ -77,7 +77,7 @@ def changes(frame: pd.DataFrame) -> Figure:
 
 
 def readings(runs: Mapping[str, Runs]) -> Figure:
-    """The epoch that each reading of validation loss chooses, a panel a cell. A larger mark is more runs."""
+    """Draw the epoch that each reading of validation loss chooses, a panel a cell. A larger mark is more runs."""
     figure, panels = axes(columns=len(runs), height=2.9, sharex=True, sharey=True)
     for ax, (cell, r) in zip(panels, runs.items(), strict=True):
         chosen = np.stack([r.selected_epoch("validation_loss"), r.selected_epoch("last_word_loss")])
@@ -93,7 +93,7 @@ def readings(runs: Mapping[str, Runs]) -> Figure:
 
 
 def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figure:
-    """The ReLU runs whole, and as picked. first: of how many were picked; chosen: indices of those that were.
+    """Draw the ReLU runs whole, and as picked. first: of how many were picked; chosen: indices of those that were.
 
     constant: loss of the best answer that never changes.
     """

@@ -17,12 +17,12 @@ _GAP = 4
 
 
 def profile(word: Words) -> np.ndarray:
-    """The mountain range of a single word: depth before its first symbol and after each, (length + 1,)."""
+    """Draw the mountain range of a single word: depth before its first symbol and after each, (length + 1,)."""
     return np.concatenate([[0], word.depth[0, : word.lengths[0]]])
 
 
 def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
-    """A few short words with their brackets, one long word, and one zigzag: depth over steps."""
+    """Draw a few short words with their brackets, one long word, and one zigzag: depth over steps."""
     figure, (top, middle, bottom) = style.axes(rows=3, height=1.75)
     start, marks = 0, []
     for word in short:
@@ -64,7 +64,7 @@ def lengths(parts: Mapping[str, Words]) -> Figure:
 
 
 def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) -> Figure:
-    """What each exact counter holds along `word`, over its depth; and its second logit at small depths."""
+    """Draw what each exact counter holds along `word`, over its depth; and its second logit at small depths."""
     figure, (left, right) = style.axes(columns=2, height=3.0)
     depth = profile(word)[1:]
     _mountain(left, word)
