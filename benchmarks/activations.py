@@ -5,7 +5,8 @@
 
 The paths: the functions on contiguous and on strided tensors, and inside `nn.LSTM` and `nn.GRU`, in batches, with
 oneDNN and without; once for each set of instructions that PyTorch can be told to use. A row gives the largest relative
-error in half units in the last place (2^-24), and from where on the result is 1. `certificate/gates.py` allows for more.
+error in half units in the last place (2^-24), and from where on the result is 1. `certificate/gates.py` allows for
+more.
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ def paths(module: torch.nn.Module, words: dyck.Words, lower: int) -> Iterator[tu
         with torch.backends.mkldnn.flags(enabled=one_dnn):
             for batch in (len(words), *BATCHES):
                 read = "all" if batch == len(words) else str(batch)
-                yield f"float32, oneDNN {'on' if one_dnn else 'off'}, {read}", batch, refuted(module, words[:batch], lower)
+                path = f"float32, oneDNN {'on' if one_dnn else 'off'}, {read}"
+                yield path, batch, refuted(module, words[:batch], lower)
     yield "float64", len(words), refuted(module.double(), words, lower)
 
 

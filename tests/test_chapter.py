@@ -1,7 +1,8 @@
 """Parameters of chapters: every one has its range, whatever does not fit is one sentence, whatever fits gives a page.
 
 Every chapter at its smallest values and at drawn ones takes some minutes: `CHAPTERS_TRIED=3 pytest
-tests/test_chapter.py` tries each at the smallest and at two drawn settings. By default the two quickest chapters are run at their smallest.
+tests/test_chapter.py` tries each at the smallest and at two drawn settings. By default the two quickest chapters are
+run at their smallest.
 """
 
 from __future__ import annotations
