@@ -116,7 +116,8 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
     ticks = [500, 1000, 2000, 5000]
     ax.set_xticks([*ticks, 1.3 * longest], [*(f"{tick:,}" for tick in ticks), "none found"])
     ax.minorticks_off()
-    ax.legend(loc="upper center")
+    if cells:
+        ax.legend(loc="upper center")
     return figure
 
 
