@@ -86,7 +86,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
             ax.legend(loc="lower right")
         ax.plot(curve, curve, color=BASELINE, linestyle="--", linewidth=1)
         ax.set(xscale="log", xlabel="shortest failing word", title=CELL_NAMES[cell], ylim=(0, 1.08 * longest))
-    panels[0].set_ylabel("mean first failure on\nrandom words (symbols)")
+    panels[0].set_ylabel("mean first failure on\nrandom words (step)")
     return figure
 
 

@@ -80,13 +80,13 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, constant: float) -> Figure:
     """Mean first failure of each run, observed, against both predictions; all (runs,)."""
     figure, panels = axes(columns=2, height=3.3, sharex=True, sharey=True)
-    names = ("predicted by the sum (symbols)", "predicted with feedback (symbols)")
+    names = ("predicted by the sum (step)", "predicted with feedback (step)")
     for ax, predicted, name in zip(panels, (drift, feedback), names, strict=True):
         ax.scatter(predicted, observed, color=COLORS["gru"], marker="s", s=9, alpha=0.5, linewidth=0)
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
         low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
         ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")
         ax.set(xlabel=name)
-    panels[0].set(ylabel="observed first failure (symbols)")
+    panels[0].set(ylabel="observed first failure (step)")
     panels[1].legend(loc="upper left")
     return figure

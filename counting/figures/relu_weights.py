@@ -52,7 +52,7 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
     near.set(xlim=u, ylim=(-1.075, -0.985))
     near.legend(handles=near.lines[-1:], loc="lower left")
     bar = figure.colorbar(plt.cm.ScalarMappable(norm, _MAP), ax=[whole, near], pad=0.02, aspect=30)
-    bar.set_label("mean first failure (symbols)")
+    bar.set_label("mean first failure (step)")
     return figure
 
 
@@ -72,7 +72,7 @@ def errors(depth: np.ndarray, observed: np.ndarray, predicted: np.ndarray, names
     ax.set(ylabel="error (steps)")
     ax.legend(ncols=2)
     below.fill_between(np.arange(len(depth)), depth, color=BASELINE, alpha=0.5, linewidth=0)
-    below.set(xlabel="symbol", ylabel="depth")
+    below.set(xlabel="step", ylabel="depth")
     return figure
 
 
@@ -97,7 +97,7 @@ def prediction(
     right.scatter(other, observed, **dots)
     for ax in (left, right):
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
-    left.set(xlabel="predicted first failure (symbols)", ylabel="observed first failure (symbols)")
+    left.set(xlabel="predicted first failure (step)", ylabel="observed first failure (step)")
     right.set(xlabel="−log₁₀ validation loss")
     left.legend(loc="upper left")
     return figure
