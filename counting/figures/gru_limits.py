@@ -47,9 +47,9 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
     left.set(xlabel="n", ylabel="distance of ( ⁿ from the fixed point")
     left.axvline(trained, color=BASELINE, linestyle="--", linewidth=1)
     bins = np.geomspace(8, 2 * max(apart.max(), 100), 45)
-    right.hist(deepest, bins, color=COLORS["gru"], label="deepest count")
+    right.hist(deepest, bins.tolist(), color=COLORS["gru"], label="deepest count")
     right.hist(
-        apart[apart > 0], bins, color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
+        apart[apart > 0], bins.tolist(), color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
     )
     right.axvline(
         trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"

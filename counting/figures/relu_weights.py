@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -90,7 +91,7 @@ def prediction(
     constant: the mean first failure of the answer "both allowed".
     """
     figure, (left, right) = axes(columns=2, height=3.3, sharey=True)
-    dots = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
+    dots: dict[str, Any] = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
     left.scatter(predicted, observed, **dots)
     start = 100 * np.floor(min(predicted.min(), observed.min()) / 100)
     left.plot([start, length], [start, length], color=BASELINE, linewidth=1, label="predicted = observed")
