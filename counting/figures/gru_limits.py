@@ -47,9 +47,9 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
     left.set(xlabel="n", ylabel="distance of ( ⁿ from the fixed point")
     left.axvline(trained, color=BASELINE, linestyle="--", linewidth=1)
     bins = np.geomspace(8, 2 * max(apart.max(), 100), 45)
-    right.hist(deepest, bins, color=COLORS["gru"], label="deepest count")
+    right.hist(deepest, bins.tolist(), color=COLORS["gru"], label="deepest count")
     right.hist(
-        apart[apart > 0], bins, color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
+        apart[apart > 0], bins.tolist(), color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
     )
     right.axvline(
         trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"
@@ -80,13 +80,13 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, constant: float) -> Figure:
     """Mean first failure of each run, observed, against both predictions; all (runs,)."""
     figure, panels = axes(columns=2, height=3.3, sharex=True, sharey=True)
-    names = ("predicted by the sum (symbols)", "predicted with feedback (symbols)")
+    names = ("predicted by the sum (step)", "predicted with feedback (step)")
     for ax, predicted, name in zip(panels, (drift, feedback), names, strict=True):
         ax.scatter(predicted, observed, color=COLORS["gru"], marker="s", s=9, alpha=0.5, linewidth=0)
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
         low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
         ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")
         ax.set(xlabel=name)
-    panels[0].set(ylabel="observed first failure (symbols)")
+    panels[0].set(ylabel="observed first failure (step)")
     panels[1].legend(loc="upper left")
     return figure

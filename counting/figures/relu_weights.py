@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,7 +53,7 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
     near.set(xlim=u, ylim=(-1.075, -0.985))
     near.legend(handles=near.lines[-1:], loc="lower left")
     bar = figure.colorbar(plt.cm.ScalarMappable(norm, _MAP), ax=[whole, near], pad=0.02, aspect=30)
-    bar.set_label("mean first failure (symbols)")
+    bar.set_label("mean first failure (step)")
     return figure
 
 
@@ -72,7 +73,7 @@ def errors(depth: np.ndarray, observed: np.ndarray, predicted: np.ndarray, names
     ax.set(ylabel="error (steps)")
     ax.legend(ncols=2)
     below.fill_between(np.arange(len(depth)), depth, color=BASELINE, alpha=0.5, linewidth=0)
-    below.set(xlabel="symbol", ylabel="depth")
+    below.set(xlabel="step", ylabel="depth")
     return figure
 
 
@@ -90,14 +91,14 @@ def prediction(
     constant: the mean first failure of the answer "both allowed".
     """
     figure, (left, right) = axes(columns=2, height=3.3, sharey=True)
-    dots = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
+    dots: dict[str, Any] = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
     left.scatter(predicted, observed, **dots)
     start = 100 * np.floor(min(predicted.min(), observed.min()) / 100)
     left.plot([start, length], [start, length], color=BASELINE, linewidth=1, label="predicted = observed")
     right.scatter(other, observed, **dots)
     for ax in (left, right):
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
-    left.set(xlabel="predicted first failure (symbols)", ylabel="observed first failure (symbols)")
+    left.set(xlabel="predicted first failure (step)", ylabel="observed first failure (step)")
     right.set(xlabel="−log₁₀ validation loss")
     left.legend(loc="upper left")
     return figure

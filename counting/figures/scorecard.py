@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -18,7 +19,7 @@ def evidence(rows: Mapping[str, tuple[float, float, float, float, float]]) -> Fi
     for row, (share, low, high, least, most) in enumerate(rows.values()):
         ax.barh(row, most - least, left=least, height=0.8, color=BASELINE, alpha=0.3, linewidth=0)
         met = least <= low and high <= most
-        look = {"color": EXACT if met else FAILURE, "markerfacecolor": EXACT if met else "white"}
+        look: dict[str, Any] = {"color": EXACT if met else FAILURE, "markerfacecolor": EXACT if met else "white"}
         ax.errorbar(share, row, xerr=[[share - low], [high - share]], fmt="o" if met else "D", capsize=3, **look)
     ax.set_yticks(range(len(rows)), rows)
     ax.invert_yaxis()

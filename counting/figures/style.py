@@ -5,6 +5,8 @@ Colours are those of Okabe and Ito (2008), told apart by readers with any colour
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -54,7 +56,7 @@ def use() -> None:
     )
 
 
-def axes(columns: int = 1, rows: int = 1, height: float = 3.2, **options: object) -> tuple[Figure, list[Axes]]:
+def axes(columns: int = 1, rows: int = 1, height: float = 3.2, **options: Any) -> tuple[Figure, list[Axes]]:
     """Draw a figure of the book's width with rows × columns axes, as a flat list. height: of one row, in inches."""
     figure, grid = plt.subplots(
         rows, columns, figsize=(WIDTH, height * rows), squeeze=False, layout="constrained", **options
