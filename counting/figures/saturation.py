@@ -135,7 +135,7 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
     middle.set(ylim=(0, None))
     _band(right, epochs, curves["mismatch"], COLORS["lstm"], LINES["lstm"], "mismatch |a₍ − a₎|")
     _band(right, epochs, curves["forgotten"], "#000000", "--", "1 − f at )")
-    right.set(yscale="log")
+    right.set(yscale="log", ylim=(None, 0.3))  # room for the legend
     named = ((left, "loss, gradient"), (middle, "read-out weight"), (right, "gates"))
     for ax, title in named:
         ax.set_title(title, loc="left")
@@ -176,6 +176,6 @@ def hits(labels: list[str], shares: Mapping[str, np.ndarray]) -> Figure:
         look = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
         ax.errorbar(x + shift, share[:, 0], spread, label=label, **look)
     ax.set_xticks(x, labels)
-    ax.set(ylabel="predicted to the symbol", ylim=(-0.03, 1.03))
+    ax.set(xlabel="peak of the zigzag", ylabel="predicted to the symbol", ylim=(-0.03, 1.03))
     ax.legend(loc="upper right")
     return figure

@@ -38,9 +38,9 @@ def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
     for ax, word in ((middle, long), (bottom, zigzag)):
         _mountain(ax, word)
         style.training_limit(ax)
-        ax.set(xlabel="step", ylabel="depth", ylim=(0, 1.05 * word.depth.max()))
+        ax.set(xlabel="step", ylabel="depth", ylim=(0, 1.35 * word.depth.max()))
         ax.margins(x=0.01)
-    middle.legend(loc="upper right", bbox_to_anchor=(1.0, 1.12))
+    middle.legend(loc="upper right")
     return figure
 
 
