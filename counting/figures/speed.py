@@ -18,7 +18,7 @@ def contestants(training: pd.DataFrame) -> Figure:
     alone = training[training.cores == 1]
     times = alone.groupby(["what", "cell"])[NANOSECONDS].min().unstack()
     times = times.loc[times.min(axis=1).sort_values().index]
-    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times))
+    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times), width=style.NARROW)
     for cell in times.columns:
         ax.plot(
             times[cell], range(len(times)), linestyle="none", marker=style.MARKERS[cell], markersize=8,
