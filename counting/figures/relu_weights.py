@@ -71,7 +71,7 @@ def errors(depth: np.ndarray, observed: np.ndarray, predicted: np.ndarray, names
             predicted[k], color=EXACT, linestyle="--", linewidth=0.8, label="first order" if k == 0 else None
         )
     ax.set(ylabel="error (steps)")
-    ax.legend(ncols=2)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center")
     below.fill_between(np.arange(len(depth)), depth, color=BASELINE, alpha=0.5, linewidth=0)
     below.set(xlabel="step", ylabel="depth")
     return figure

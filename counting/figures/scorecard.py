@@ -23,5 +23,5 @@ def evidence(rows: Mapping[str, tuple[float, float, float, float, float]]) -> Fi
         ax.errorbar(share, row, xerr=[[share - low], [high - share]], fmt="o" if met else "D", capsize=3, **look)
     ax.set_yticks(range(len(rows)), rows)
     ax.invert_yaxis()
-    ax.set(xlim=(-0.03, 1.03), xlabel="share; grey: where the rule is met")
+    ax.set(xlim=(-0.03, 1.03), xlabel="share (grey: rule met)")
     return figure

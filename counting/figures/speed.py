@@ -24,7 +24,7 @@ def contestants(training: pd.DataFrame) -> Figure:
             times[cell], range(len(times)), linestyle="none", marker=style.MARKERS[cell], markersize=8,
             color=style.COLORS[cell], label=style.CELL_NAMES[cell],
         )  # fmt: skip
-    ax.set(xscale="log", xlabel="nanoseconds for a symbol in one run", yticks=range(len(times)))
+    ax.set(xscale="log", xlabel="ns for a symbol in one run", yticks=range(len(times)))
     ax.set_yticklabels(times.index)
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="lower right")
