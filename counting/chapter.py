@@ -151,7 +151,7 @@ def check(chapter: str, namespace: Mapping[str, Any]) -> None:
 
 
 def _assigned(known: Mapping[str, Parameter], cells: Sequence[str]) -> list[str]:
-    """The names that the cell of parameters, and papermill's below it, give a value; cells: those run so far."""
+    """Return the names that the cell of parameters, and papermill's below it, give a value; cells: those run so far."""
     names: list[str] = []
     for source in cells:
         if "chapter.check(" in source:
@@ -160,7 +160,8 @@ def _assigned(known: Mapping[str, Parameter], cells: Sequence[str]) -> list[str]
             body = ast.parse(source).body
         except SyntaxError:  # a magic
             continue
-        assigned = [t.id for line in body if isinstance(line, ast.Assign) for t in line.targets if isinstance(t, ast.Name)]
+        targets = [target for line in body if isinstance(line, ast.Assign) for target in line.targets]
+        assigned = [target.id for target in targets if isinstance(target, ast.Name)]
         if source.startswith("# Parameters") or set(assigned) & set(known):
             names += assigned
     return names
@@ -169,7 +170,9 @@ def _assigned(known: Mapping[str, Parameter], cells: Sequence[str]) -> list[str]
 def _banner(known: Mapping[str, Parameter], other: Mapping[str, object]) -> str:
     changed = ", ".join(f"{name} = {value} (here usually {known[name].default})" for name, value in other.items())
     runs = [value for name, value in other.items() if "runs" in name and isinstance(value, int)]
-    few = f" So few networks carry no verdict: a share of fewer than {FEW} says little." if min(runs, default=FEW) < FEW else ""
+    few = ""
+    if min(runs, default=FEW) < FEW:
+        few = f" So few networks carry no verdict: a share of fewer than {FEW} says little."
     return (
         f"**A trial:** this page was run with {changed}. Numbers, tables and figures are of this run; where a sentence "
         f"draws a conclusion in words, it was written for the usual values.{few}"

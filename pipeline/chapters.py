@@ -23,7 +23,7 @@ class ChapterFailed(RuntimeError):
 
 
 def in_order(root: Path) -> list[Path]:
-    """The notebooks that `_toc.yml` in `root` names, in the order in which they are read."""
+    """Return the notebooks that `_toc.yml` in `root` names, in the order in which they are read."""
     paths = (root / f"{page}.ipynb" for page in pages(root))
     return [path for path in paths if path.exists()]
 
@@ -48,8 +48,8 @@ def _names(entry: object) -> Iterator[str]:
 def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, dict[str, object]]:
     """For each notebook those of the `parameters` that it knows.
 
-    Raises ValueError for a name that none of them knows, and for a value that one of them does not take; papermill itself
-    would only warn.
+    Raises ValueError for a name that none of them knows, and for a value that one of them does not take; papermill
+    itself would only warn.
     """
     known = {path: notebooks.known_parameters(path) for path in paths}
     for name in parameters:
@@ -65,7 +65,7 @@ def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, di
 
 
 def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int = 1800) -> NotebookNode:
-    """The notebook at `path` executed by papermill, normalized and stamped; the file itself is only read.
+    """Return the notebook at `path` executed by papermill, normalized and stamped; the file itself is only read.
 
     It runs in an empty folder, so it cannot lean on where it is started from. `timeout`: seconds a cell.
     Raises ChapterFailed if a cell fails, takes too long or kills the kernel; ValueError for an unknown
@@ -99,7 +99,8 @@ def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int
 def _last_begun(saved: Path) -> str:
     """Name the last cell that was begun, of the notebook as papermill left it when its kernel was gone."""
     cells = notebooks.read(saved).cells if saved.exists() else []
-    begun = [n for n, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("status", "pending") != "pending"]
+    status = [cell.metadata.get("papermill", {}).get("status", "pending") for cell in cells]
+    begun = [n for n, each in enumerate(status) if each != "pending"]
     return f", cell {begun[-1] + 1}:\n{cells[begun[-1]].source}\n" if begun else ": "
 
 

@@ -131,7 +131,8 @@ class TestAnotherUsersSettings:
             "print(__debug__, 'runs_at_start' in globals(), plt.rcParams['lines.linewidth'])\nplt.plot([1, 2]);",
         ))  # fmt: skip
         assert shown(executed.cells[-1]).endswith("True False 1.5\n")
-        assert [kind for output in executed.cells[-1].outputs for kind in output.get("data", {})] == ["image/png", "text/plain"]
+        kinds = [kind for output in executed.cells[-1].outputs for kind in output.get("data", {})]
+        assert kinds == ["image/png", "text/plain"]
 
 
 class TestRunning:

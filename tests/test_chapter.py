@@ -1,7 +1,8 @@
 """Parameters of chapters: every one has its range, whatever does not fit is one sentence, whatever fits gives a page.
 
-Every chapter at its smallest values and at drawn ones takes some minutes: `CHAPTERS_TRIED=3 pytest tests/test_chapter.py`
-tries each at the smallest and at two drawn settings. By default the two quickest chapters are run at their smallest.
+Every chapter at its smallest values and at drawn ones takes some minutes: `CHAPTERS_TRIED=3 pytest
+tests/test_chapter.py` tries each at the smallest and at two drawn settings. By default the two quickest chapters are
+run at their smallest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pytest
 from nbformat import NotebookNode
 
 from counting import chapter
-from counting.chapter import PARAMETERS, Choice, Parameter, Real, Unfit, Whole
+from counting.chapter import PARAMETERS, Parameter, Real, Unfit, Whole
 from pipeline import chapters, notebooks
 
 PATHS = {path.stem: path for path in chapters.in_order(notebooks.ROOT)}

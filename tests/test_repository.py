@@ -55,7 +55,9 @@ def folder(path: Path, origin: str | None) -> Path:
     ("git@github.com:owner/name.git", None),
     ("/srv/git/name", None),
 ])
-def test_origin_counts_where_it_is_public(address: object, tmp_path: Path, origin: str | None, found: str | None) -> None:
+def test_origin_counts_where_it_is_public(
+    address: object, tmp_path: Path, origin: str | None, found: str | None
+) -> None:
     assert address(folder(tmp_path, origin)) == found
 
 
