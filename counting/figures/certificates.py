@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from counting.dyck import Words
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, axes
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, NARROW, axes
 from counting.figures.words import profile
 
 _PIECES = re.compile(r"(?:\(\))+|\(+?(?=\(\))|\)+")
@@ -98,7 +98,7 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
     shortest: (networks,) in symbols, 0 where no word of up to `longest` does. missed: (networks,).
     cells: whose they are. length: of the random words.
     """
-    figure, (ax,) = axes(height=2.8)
+    figure, (ax,) = axes(height=2.8, width=NARROW)
     place = np.where(shortest > 0, shortest, 1.3 * longest)
     for cell in dict.fromkeys(cells):
         own = np.array(cells) == cell

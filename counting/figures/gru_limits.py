@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, axes
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, NARROW, axes
 
 _OPEN = _CLOSE = COLORS["gru"]
 
@@ -64,7 +64,7 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 
     depths: (k,). step: (runs, k). share: of training symbols at depth 0, 1, …
     """
-    figure, (ax, below) = axes(rows=2, height=2.3, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    figure, (ax, below) = axes(rows=2, height=2.3, width=NARROW, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     ax.plot(depths, step.T, color=COLORS["gru"], alpha=0.15, linewidth=0.7)
     ax.plot(depths, np.median(step, axis=0), color=COLORS["gru"], linewidth=2.2, label="median run")
     ax.axhline(1, color=EXACT, linewidth=1, linestyle="--", label="a counter")

@@ -25,7 +25,7 @@ def shares(table: pd.DataFrame, cells: str | Sequence[str]) -> Figure:
     table: columns share, low, high; index: labels, in which a regimen's fields are put in words; those of the paper's
     regimen are framed. cells: one for all rows, or one a row.
     """
-    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table))
+    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table), width=style.NARROW)
     cells = [cells] * len(table) if isinstance(cells, str) else cells
     labels = [" ".join(_IN_WORDS.get(part, part) for part in label.split(" ")) for label in table.index]
     for row, (line, cell, label) in enumerate(zip(table.itertuples(), cells, labels, strict=True)):
@@ -47,7 +47,7 @@ def survival(shortest: Mapping[str, np.ndarray], longest: int) -> Figure:
 
     shortest: label -> (runs,) length of the shortest word that each gets wrong, beyond `longest` where none is.
     """
-    figure, (ax,) = style.axes(height=2.8)
+    figure, (ax,) = style.axes(height=2.8, width=style.NARROW)
     looks: list[dict[str, Any]] = [
         {"color": style.COLORS["relu"], "linestyle": "-"},
         {"color": style.EXACT, "linestyle": "--"},
@@ -169,7 +169,7 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
 
 def loss_by_gain(gains: Sequence[float], losses: np.ndarray) -> Figure:
     """Draw the loss of trained LSTMs whose gates and candidate are multiplied by a gain. losses: (runs, gains)."""
-    figure, (ax,) = style.axes(height=2.5)
+    figure, (ax,) = style.axes(height=2.5, width=style.NARROW)
     _band(ax, gains, losses, "median", color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
     ax.set(xscale="log", yscale="log", xlabel="gain on gates and candidate, after training", ylabel="validation loss")
     return figure
