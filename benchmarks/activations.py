@@ -3,9 +3,10 @@
     python benchmarks/activations.py                 every float32 in [2^-30, 128), both signs; some minutes a path
     python benchmarks/activations.py --every 101     a sample
 
-The paths: the functions on contiguous and on strided tensors, and inside `nn.LSTM` and `nn.GRU`, in batches, with oneDNN
-and without; once for each set of instructions that PyTorch can be told to use. A row gives the largest relative error
-in half units in the last place (2^-24), and from where on the result is 1. `certificate/gates.py` allows for more.
+The paths: the functions on contiguous and on strided tensors, and inside `nn.LSTM` and `nn.GRU`, in batches, with
+oneDNN and without; once for each set of instructions that PyTorch can be told to use. A row gives the largest relative
+error in half units in the last place (2^-24), and from where on the result is 1. `certificate/gates.py` allows for
+more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ CAPABILITIES = ("default", "avx2", "avx512")
 
 
 def engine(function: str) -> Callable[[Tensor], Tensor]:
+    """Return the engine's function, for tensors."""
     vectorized = numba.vectorize(["float32(float32)"])(getattr(activations, function))
 
     def read(x: Tensor) -> Tensor:
@@ -39,6 +41,7 @@ def engine(function: str) -> Callable[[Tensor], Tensor]:
 
 
 def strided(x: Tensor) -> Tensor:
+    """Return the numbers with gaps between them."""
     return torch.stack([x, x], dim=1)[:, 0]
 
 
@@ -62,7 +65,7 @@ GRU_CANDIDATE = layer(nn.GRU, [0, -200, 0], 2)  # h = n
 
 
 def cell(module: nn.RNNBase, batch: int | None) -> Callable[[Tensor], Tensor]:
-    """What the module makes of each input: one step in one batch of all, or words side by side, `batch` of them."""
+    """Return what the module makes of each input: one step in one batch of all, or `batch` words side by side."""
 
     def read(x: Tensor) -> Tensor:
         inputs = x.reshape(1, -1, 1) if batch is None else x[: len(x) // batch * batch].reshape(-1, batch, 1)
@@ -76,6 +79,7 @@ def cell(module: nn.RNNBase, batch: int | None) -> Callable[[Tensor], Tensor]:
 
 
 def paths() -> Iterator[tuple[str, str, Callable[[Tensor], Tensor]]]:
+    """Give each path: which function it computes, a name, and the path itself."""
     for name, function in (("sigmoid", torch.sigmoid), ("tanh", torch.tanh)):
         yield name, "engine", engine(name)
         yield name, "contiguous", function
@@ -90,6 +94,7 @@ def paths() -> Iterator[tuple[str, str, Callable[[Tensor], Tensor]]]:
 
 
 def chunks(every: int) -> Iterator[Tensor]:
+    """Give the numbers, some millions at a time."""
     for start in range(LOW, HIGH, CHUNK * every):
         bits = np.arange(start, min(start + CHUNK * every, HIGH), every, dtype=np.uint32)
         for sign in (0, 1 << 31):
@@ -112,6 +117,7 @@ def measured(exact: Callable[[Tensor], Tensor], path: Callable[[Tensor], Tensor]
 
 
 def main() -> None:
+    """Read the command line, measure, print a row a path."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="only every so manyth number")
     parser.add_argument("--here", action="store_true", help="only the instructions that this process uses")
@@ -128,10 +134,8 @@ def main() -> None:
             if one_dnn or name.startswith("nn."):
                 error, last = measured(getattr(torch, function), path, options.every)
                 instructions = torch.backends.cpu.get_cpu_capability()
-                print(
-                    f"{instructions:8} oneDNN {'on ' if one_dnn else 'off'} {function:8} {name:22} {error:6.2f} {last:9.4f}",
-                    flush=True,
-                )
+                path_name = f"{instructions:8} oneDNN {'on ' if one_dnn else 'off'} {function:8} {name:22}"
+                print(f"{path_name} {error:6.2f} {last:9.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def stacks(most: int) -> Iterator[tuple[str, Networks]]:
 
 
 def noisy(exact: Networks, size: float, count: int) -> Networks:
-    """Copies of one network, each number off by a relative error of about `size`."""
+    """Return copies of one network, each number off by a relative error of about `size`."""
     random = np.random.default_rng(0)
 
     def off(array: np.ndarray) -> np.ndarray:
@@ -63,12 +63,14 @@ def paths(module: torch.nn.Module, words: dyck.Words, lower: int) -> Iterator[tu
     for one_dnn in (True, False):
         with torch.backends.mkldnn.flags(enabled=one_dnn):
             for batch in (len(words), *BATCHES):
-                name = f"float32, oneDNN {'on' if one_dnn else 'off'}, " + ("all" if batch == len(words) else str(batch))
-                yield name, batch, refuted(module, words[:batch], lower)
+                read = "all" if batch == len(words) else str(batch)
+                path = f"float32, oneDNN {'on' if one_dnn else 'off'}, {read}"
+                yield path, batch, refuted(module, words[:batch], lower)
     yield "float64", len(words), refuted(module.double(), words, lower)
 
 
 def main() -> int:
+    """Read the command line, certify, read words, print what was refuted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, default=1000)
     parser.add_argument("--networks", type=int, default=200, help="at most so many of a file, or of a kind")

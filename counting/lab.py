@@ -29,7 +29,7 @@ GAINS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def script() -> str:
-    """The entries as JavaScript, one a line: `counterLab.networks = [...]`."""
+    """Return the entries as JavaScript, one a line: `counterLab.networks = [...]`."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries())
     return f"(globalThis.counterLab ??= {{}}).networks = [\n{lines}\n];\n"
 
@@ -55,13 +55,13 @@ def entries() -> list[dict[str, object]]:
 
 
 def first_shown() -> tuple[Networks, Words]:
-    """What the lab opens with: the first LSTM of the paper's regimen, and the shortest word on which it fails."""
+    """Return what the lab opens with: the first LSTM of the paper's regimen, and the shortest word it gets wrong."""
     network = results.load(results.FOLDER / f"{FILES['paper'].format('lstm')}.safetensors").networks[0]
     return network, certificate.certify(network, LONGEST, replay=False).counterexample
 
 
 def runs_of(word: Words) -> str:
-    """A single word as the lengths of its runs of equal brackets, `(` first: "2.2" is (())."""
+    """Return a single word as the lengths of its runs of equal brackets, `(` first: "2.2" is (())."""
     tokens = word.tokens[0, : word.lengths[0]]
     ends = np.append(np.flatnonzero(np.diff(tokens)) + 1, len(tokens))
     return ".".join(map(str, np.diff(ends, prepend=0)))
@@ -90,7 +90,7 @@ def _described(
 
 
 def _certified(network: Networks, any_length: bool) -> dict[str, object]:
-    """What is proved: max_length None means words of any length to depth `certificate.MAX_DEPTH`."""
+    """Return what is proved: max_length None means words of any length to depth `certificate.MAX_DEPTH`."""
     if any_length:
         return {"proved": True, "max_length": None, "max_depth": certificate.MAX_DEPTH, "word": None}
     found: Certificate = certificate.certify(network, LONGEST, replay=False)

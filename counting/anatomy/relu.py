@@ -20,7 +20,6 @@ import pandas as pd
 
 from counting.cells import Networks
 from counting.dyck import CLOSE, Words
-from counting.evaluation import mean_loss as loss
 
 KINDS = ("counter", "one-way", "mirrored", "dead", "not finite")
 """What `kind` tells apart."""
@@ -31,7 +30,7 @@ class NotReLU(ValueError):
 
 
 def contributions(nets: Networks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `(` adds, what `)` adds, and the recurrent weight: A, B and u, each float64 (runs,)."""
+    """Return what `(` adds, what `)` adds, and the recurrent weight: A, B and u, each float64 (runs,)."""
     if nets.cell != "relu":
         raise NotReLU(f"ReLU networks are needed, not {nets.cell!r}")
     weight = nets.parameters["weight_ih_l0"][:, 0].astype(np.float64)
@@ -72,7 +71,7 @@ def conditions(nets: Networks) -> pd.DataFrame:
 
 
 def first_order_state(nets: Networks, words: Words) -> np.ndarray:
-    """What the first-order drift makes of the state, for one counter: float64 (n, longest).
+    """Return what the first-order drift makes of the state, for one counter: float64 (n, longest).
 
     Raises ValueError unless `nets` is one run of kind "counter".
     """
@@ -108,7 +107,8 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
 
 def compensation(words: Words) -> float:
     """D / K over whole words: how far below −1 the ratio must be for each unit of u − 1, for both drifts to
-    cancel at the end of an average one of these words."""
+    cancel at the end of an average one of these words.
+    """
     return float(words.depth.sum() / (words.tokens == CLOSE).sum())
 
 

@@ -21,7 +21,8 @@ from counting.engine.read import load
 @lane_loop
 def _shorten(weights, deep, state, length, shortest):
     """Lower the shortest failing length of each lane that reads this prefix wrongly. Returns the largest of
-    them."""
+    them.
+    """
     largest = 0
     for lane in range(LANES):
         h = state[at(H, lane)]

@@ -75,13 +75,13 @@ def numbers(parameters: dict[str, np.ndarray], however: bool = False) -> Numbers
 
 @inlined
 def gate_numbers(gates, gate, symbol):
-    """What a gate reads for one symbol: drive, recurrent weight, recurrent bias, spread, tilt."""
+    """Return what a gate reads for one symbol: drive, recurrent weight, recurrent bias, spread, tilt."""
     return gates[gate, symbol], gates[gate, WEIGHT], gates[gate, BIAS], gates[gate, SPREAD + symbol], gates[gate, TILT]
 
 
 @inlined
 def gate_range(gate, h_low, h_high):
-    """What a gate sees at its least and at its most, for h in [h_low, h_high]."""
+    """Return what a gate sees at its least and at its most, for h in [h_low, h_high]."""
     drive, weight, bias, spread, tilt = gate
     at_low = drive + (weight * h_low + bias)
     at_high = drive + (weight * h_high + bias)
@@ -99,7 +99,7 @@ def error(network):
 
 @inlined
 def sigmoid_range(low, high, error):
-    """The range of a sigmoid over [low, high]."""
+    """Return the range of a sigmoid over [low, high]."""
     least, most = sigmoid(low), sigmoid(high)
     one = like(1.0, low)
     wide = like(ACTIVATION_ULPS / UNITS, low) * error[0]
@@ -111,7 +111,7 @@ def sigmoid_range(low, high, error):
 
 @inlined
 def tanh_range(low, high, error):
-    """The range of a tanh over [low, high]."""
+    """Return the range of a tanh over [low, high]."""
     least, most = tanh(low), tanh(high)
     one, far = like(1.0, low), error[2]
     wide = like(ACTIVATION_ULPS / UNITS, low) * error[0]
@@ -123,7 +123,7 @@ def tanh_range(low, high, error):
 
 @inlined
 def product(gate_low, gate_high, low, high):
-    """The range of gate · x for a gate in [gate_low, gate_high], nowhere negative, and x in [low, high]."""
+    """Return the range of gate · x for a gate in [gate_low, gate_high], nowhere negative, and x in [low, high]."""
     least = (gate_low if low >= like(0.0, low) else gate_high) * low
     most = (gate_high if high >= like(0.0, high) else gate_low) * high
     return least, most
@@ -151,6 +151,6 @@ def right(readout, deep, h_low, h_high):
 
 @inlined
 def outputs(network):
-    """The read-out as `right` takes it: weight, bias, weight, bias, slack."""
+    """Return the read-out as `right` takes it: weight, bias, weight, bias, slack."""
     r = network.readout
     return r[0, 0], r[0, 1], r[1, 0], r[1, 1], network.error[0]

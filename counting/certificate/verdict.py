@@ -63,11 +63,12 @@ class Certificate:
 
     @property
     def refuted(self) -> bool:
+        """A word was found that the network reads wrongly."""
         return self.counterexample is not None
 
     @property
     def verdict(self) -> str:
-        """ "proved", "refuted" or "undecided"."""
+        """One of "proved", "refuted" and "undecided"."""
         return "proved" if self.proved else "refuted" if self.refuted else "undecided"
 
     @property
@@ -91,7 +92,8 @@ class Certificate:
 
     def replayed(self, network: Networks) -> Certificate:
         """With the counterexample, if there is one, read by PyTorch's own module. network: the one
-        certified."""
+        certified.
+        """
         from counting import reference
 
         if not self.refuted:
@@ -103,7 +105,10 @@ class Certificate:
 
     @property
     def arithmetic(self) -> str | None:
-        """In which arithmetic the verdict holds: one of `ARITHMETICS`; None if undecided, or refuted and not replayed."""
+        """In which arithmetic the verdict holds: one of `ARITHMETICS`.
+
+        None if undecided, or refuted and not replayed.
+        """
         if self.proved:
             return ARITHMETICS[0 if self.proved_however else 1]
         return None if self.fails_however is None else ARITHMETICS[0 if self.fails_however else 2]
@@ -158,10 +163,11 @@ class Certificate:
         """In which arithmetic the verdict holds, and that no shorter word fails."""
         if self.proved:
             return f"{self.arithmetic}"
-        shorter = "that no shorter word fails" if self.shortest else f"that none of fewer than {self.lower:,} symbols fails"
+        shorter = "shorter word fails" if self.shortest else f"word of fewer than {self.lower:,} symbols fails"
         if self.lower_however == self.lower:
-            return f"{self.arithmetic}; {shorter}, too, however it is computed"
-        return f"{self.arithmetic}; {shorter}, in the engine's arithmetic (however: than {self.lower_however:,})"
+            return f"{self.arithmetic}; that no {shorter}, too, however it is computed"
+        however = f"(however: than {self.lower_however:,})"
+        return f"{self.arithmetic}; that no {shorter}, in the engine's arithmetic {however}"
 
     def _where(self) -> str:
         depth = int(self.counterexample.depth[0, self.failing_step])
@@ -176,7 +182,7 @@ class Certificate:
 
 
 def shown(word: Words) -> str:
-    """A single word to be read: in full, or how it begins and ends."""
+    """Return a single word to be read: in full, or how it begins and ends."""
     text, about = word.strings()[0], f"({word.longest:,} symbols, depth {int(word.depth.max()):,})"
     if len(text) > SHOWN:
         text = f"{text[: SHOWN // 2]} … {text[-SHOWN // 2 :]}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from counting.dyck import Words
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, axes
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, NARROW, axes
 from counting.figures.words import profile
 
 _PIECES = re.compile(r"(?:\(\))+|\(+?(?=\(\))|\)+")
@@ -77,7 +79,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
     figure, panels = axes(columns=len(shortest), height=3.1, sharex=True, sharey=True)
     curve = np.geomspace(10, longest, 100)
     for ax, (cell, x) in zip(panels, shortest.items(), strict=True):
-        look = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
+        look: dict[str, Any] = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
         found = x <= longest
         ax.scatter(x[found], mean[cell][found], color=COLORS[cell], alpha=0.4, **look)
         if not found.all():
@@ -86,7 +88,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
             ax.legend(loc="lower right")
         ax.plot(curve, curve, color=BASELINE, linestyle="--", linewidth=1)
         ax.set(xscale="log", xlabel="shortest failing word", title=CELL_NAMES[cell], ylim=(0, 1.08 * longest))
-    panels[0].set_ylabel("mean first failure on\nrandom words (symbols)")
+    panels[0].set_ylabel("mean first failure on\nrandom words (step)")
     return figure
 
 
@@ -96,7 +98,7 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
     shortest: (networks,) in symbols, 0 where no word of up to `longest` does. missed: (networks,).
     cells: whose they are. length: of the random words.
     """
-    figure, (ax,) = axes(height=2.8)
+    figure, (ax,) = axes(height=2.8, width=NARROW)
     place = np.where(shortest > 0, shortest, 1.3 * longest)
     for cell in dict.fromkeys(cells):
         own = np.array(cells) == cell
@@ -116,7 +118,8 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
     ticks = [500, 1000, 2000, 5000]
     ax.set_xticks([*ticks, 1.3 * longest], [*(f"{tick:,}" for tick in ticks), "none found"])
     ax.minorticks_off()
-    ax.legend(loc="upper center")
+    if cells:
+        ax.legend(loc="upper center")
     return figure
 
 
@@ -129,7 +132,7 @@ def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
         ax.plot(depth, color=COLORS[cell], linewidth=1.1)
         ax.set_title(title)
         ax.set(xlabel="symbols", ylabel="depth", ylim=(0, None))
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     for ax in panels[len(found) :]:
         ax.remove()
     return figure
@@ -138,7 +141,7 @@ def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
 def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figure:
     """Share of wrong networks that pass a test of so many random words. shares: cell -> length of words -> (sizes,)."""
     figure, panels = axes(columns=len(shares), height=2.9, sharey=True)
-    looks = ("-", "--", "-.", ":")
+    looks: tuple[Any, ...] = ("-", "--", "-.", ":")
     for ax, (cell, by_length) in zip(panels, shares.items(), strict=True):
         for share, line in zip(by_length.values(), looks, strict=False):
             ax.plot(sizes, 100 * share, line, color=COLORS[cell])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,14 +25,15 @@ def shares(table: pd.DataFrame, cells: str | Sequence[str]) -> Figure:
     table: columns share, low, high; index: labels, in which a regimen's fields are put in words; those of the paper's
     regimen are framed. cells: one for all rows, or one a row.
     """
-    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table))
+    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table), width=style.NARROW)
     cells = [cells] * len(table) if isinstance(cells, str) else cells
     labels = [" ".join(_IN_WORDS.get(part, part) for part in label.split(" ")) for label in table.index]
     for row, (line, cell, label) in enumerate(zip(table.itertuples(), cells, labels, strict=True)):
-        look = {"fmt": style.MARKERS[cell], "color": style.COLORS[cell], "capsize": 3, "linewidth": 1}
-        frame = {"markeredgecolor": style.EXACT, "markeredgewidth": 1.5} if "the paper's" in label else {}
+        look: dict[str, Any] = {"fmt": style.MARKERS[cell], "color": style.COLORS[cell], "capsize": 3, "linewidth": 1}
+        if "the paper's" in label:
+            look |= {"markeredgecolor": style.EXACT, "markeredgewidth": 1.5}
         error = np.abs([[line.low - line.share], [line.high - line.share]])
-        ax.errorbar(line.share, row, xerr=error, **look, **frame)
+        ax.errorbar(line.share, row, xerr=error, **look)
     ax.set_yticks(range(len(table)), labels)
     ax.invert_yaxis()
     ax.set_xlim(-0.03, 1.03)
@@ -45,8 +47,11 @@ def survival(shortest: Mapping[str, np.ndarray], longest: int) -> Figure:
 
     shortest: label -> (runs,) length of the shortest word that each gets wrong, beyond `longest` where none is.
     """
-    figure, (ax,) = style.axes(height=2.8)
-    looks = ({"color": style.COLORS["relu"], "linestyle": "-"}, {"color": style.EXACT, "linestyle": "--"})
+    figure, (ax,) = style.axes(height=2.8, width=style.NARROW)
+    looks: list[dict[str, Any]] = [
+        {"color": style.COLORS["relu"], "linestyle": "-"},
+        {"color": style.EXACT, "linestyle": "--"},
+    ]
     for (label, lengths), look in zip(shortest.items(), looks, strict=False):
         ends = np.sort(np.minimum(lengths, longest))
         left = 1 - np.arange(len(ends) + 1) / len(ends)
@@ -58,11 +63,11 @@ def survival(shortest: Mapping[str, np.ndarray], longest: int) -> Figure:
     return figure
 
 
-def _band(ax: Axes, epochs: Sequence[int], values: np.ndarray, label: str, **look: object) -> None:
+def _band(ax: Axes, x: Sequence[float] | np.ndarray, values: np.ndarray, label: str, **look: Any) -> None:
     """Median line and the range from the 5th to the 95th percentile over runs. values: (runs, epochs)."""
     low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95], axis=0)
-    ax.plot(epochs, middle, label=label, **look)
-    ax.fill_between(epochs, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    ax.plot(x, middle, label=label, **look)
+    ax.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
 def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) -> Figure:
@@ -71,7 +76,7 @@ def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) ->
     distances: (runs, epochs + 1), how far the least saturated gate is from its limit.
     """
     figure, (left, right) = style.axes(2)
-    looks = [
+    looks: list[dict[str, Any]] = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
         {"color": style.COLORS["lstm"], "linestyle": style.LINES["lstm"]},
     ]
@@ -94,7 +99,7 @@ def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
     distances: label -> two (runs, epochs + 1).
     """
     figure, axes = style.axes(2, sharey=True)
-    looks = [
+    looks: list[dict[str, Any]] = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
         {"color": style.COLORS["relu"], "linestyle": style.LINES["relu"]},
         {"color": style.EXACT, "linestyle": "-"},
@@ -152,7 +157,7 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
             linestyle=style.LINES[cell], label=f"{style.CELL_NAMES[cell]}, proved",
         )  # fmt: skip
         if "validated" in table:
-            known = {"color": style.BASELINE, "linestyle": ":", "label": "right on validation words"}
+            known: dict[str, Any] = {"color": style.BASELINE, "linestyle": ":", "label": "right on validation words"}
             ax.axhline(table["validated"].iloc[0], **known)
         ax.set_xscale("log")
         ax.set_xlabel(label)
@@ -164,7 +169,7 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
 
 def loss_by_gain(gains: Sequence[float], losses: np.ndarray) -> Figure:
     """Draw the loss of trained LSTMs whose gates and candidate are multiplied by a gain. losses: (runs, gains)."""
-    figure, (ax,) = style.axes(height=2.5)
+    figure, (ax,) = style.axes(height=2.5, width=style.NARROW)
     _band(ax, gains, losses, "median", color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
     ax.set(xscale="log", yscale="log", xlabel="gain on gates and candidate, after training", ylabel="validation loss")
     return figure

@@ -18,13 +18,13 @@ def contestants(training: pd.DataFrame) -> Figure:
     alone = training[training.cores == 1]
     times = alone.groupby(["what", "cell"])[NANOSECONDS].min().unstack()
     times = times.loc[times.min(axis=1).sort_values().index]
-    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times))
+    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times), width=style.NARROW)
     for cell in times.columns:
         ax.plot(
             times[cell], range(len(times)), linestyle="none", marker=style.MARKERS[cell], markersize=8,
             color=style.COLORS[cell], label=style.CELL_NAMES[cell],
         )  # fmt: skip
-    ax.set(xscale="log", xlabel="nanoseconds for a symbol in one run", yticks=range(len(times)))
+    ax.set(xscale="log", xlabel="ns for a symbol in one run", yticks=range(len(times)))
     ax.set_yticklabels(times.index)
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="lower right")

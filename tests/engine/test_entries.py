@@ -43,7 +43,9 @@ TRAINING = {
     "an order of negative numbers": ("order", np.full((3, 2), -1, np.int32), "from 0 and below 4; got -1 to -1"),
     "no order": ("order", np.zeros((3, 0), np.int32), "at least one run and one word"),
     "words that are too long": (
-        "words", PACKED._replace(lengths=PACKED.lengths + np.int32(99)), "lengths of words must be from 0 and below 33; got"
+        "words",
+        PACKED._replace(lengths=PACKED.lengths + np.int32(99)),
+        "lengths of words must be from 0 and below 33; got"
     ),  # fmt: skip
     "fewer depths": ("words", PACKED._replace(depths=PACKED.depths[:2]), "depths must be uint32 of shape .4, 1."),
 }
