@@ -33,7 +33,7 @@ def accuracy_by_length(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) 
     panels[-1].set(xscale="log", xlabel="length of the word (symbols)")
     panels[-1].set_xticks([2, 10, 50, 200, 1000], ["2", "10", "50", "200", "1,000"])
     panels[-1].minorticks_off()
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -150,5 +150,5 @@ def within_epochs(frame: pd.DataFrame) -> Figure:
         _band(ax, rows.epoch, rows.r, rows.low, rows.high, cell)
     ax.axhline(0, color=BASELINE, linewidth=1)
     ax.set(xlabel="epoch", ylabel="correlation between runs", ylim=(-1.03, 1.03))
-    ax.legend(ncols=3)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure

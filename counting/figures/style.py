@@ -42,7 +42,7 @@ def use() -> None:
             "figure.dpi": 200,  # two pixels for each of a plain screen
             "figure.facecolor": "white",
             "savefig.dpi": 200,
-            "savefig.pad_inches": 0.02,
+            "savefig.pad_inches": 0.04,
             "savefig.facecolor": "white",
             "svg.hashsalt": "counting",
             "axes.spines.top": False,

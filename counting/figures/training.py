@@ -73,7 +73,7 @@ def changes(frame: pd.DataFrame) -> Figure:
     ax.axhline(0, color=BASELINE, linewidth=1)
     ax.set_xticks(range(len(steps)), steps)
     ax.set(xlabel="from epoch to epoch", ylabel="change of log₁₀ validation loss")
-    ax.legend(ncols=len(cells))
+    figure.legend(loc="outside upper center", ncols=len(cells))
     return figure
 
 
@@ -111,7 +111,7 @@ def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figur
         ax.set(xlabel="epoch")
         ax.set_title(title)
     panels[0].set(ylabel="log₁₀ validation loss")
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center")
     return figure
 
 
