@@ -71,8 +71,8 @@ def train_epoch(
 def first_failure(module: nn.Module, words: Words, batch: int | None = None) -> np.ndarray:
     """Return the 0-based first wrong step of each word, or its length: int64 (n,).
 
-    An output says yes iff its logit is ≥ 0. batch: None reads a word alone; else as one of so many equal rows, for which
-    PyTorch may take other instructions, and answer otherwise where a logit is within rounding of 0.
+    An output says yes iff its logit is ≥ 0. batch: None reads a word alone; else as one of so many equal rows, for
+    which PyTorch may take other instructions, and answer otherwise where a logit is within rounding of 0.
     """
     dtype, failures = next(module.parameters()).dtype, []
     for word in (words[i] for i in range(len(words))):
