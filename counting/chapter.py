@@ -112,6 +112,9 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
 }  # fmt: skip
 """Every parameter of every chapter: type, range, what it means, and the value of the committed page."""
 
+DASH = "–"
+"""What stands where there is no number."""
+
 FEW = 20
 """Of fewer networks a share says little."""
 
@@ -192,7 +195,7 @@ def note(key: str, value: object) -> None:
     """
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, str):
-        value = re.sub(r"\bnan\b", "–", value)
+        value = re.sub(r"\bnan\b", DASH, value)
     glue(key, float(f"{value:.6g}") if isinstance(value, float) else value, display=False)
 
 
@@ -207,12 +210,14 @@ def whole(number: float) -> float:
 
 
 def minus(text: str) -> str:
-    """Give the text with minus signs for its hyphens."""
-    return text.replace("-", "−")
+    """Give the text with minus signs for its hyphens, and a dash for NaN."""
+    return re.sub(r"\bnan\b", DASH, text.replace("-", "−"))
 
 
 def power(x: float, digits: int = 0) -> str:
-    """Write 0.00002 as 2·10⁻⁵."""
+    """Write 0.00002 as 2·10⁻⁵; NaN is a dash."""
+    if np.isnan(x):
+        return DASH
     mantissa, exponent = f"{x:.{digits}e}".split("e")
     return f"{mantissa}·10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 

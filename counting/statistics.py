@@ -31,6 +31,15 @@ def wilson(successes: int, n: int) -> Interval:
     return found.low, found.high
 
 
+def middle(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the middle part of values that an interval of LEVEL takes; NaN is left out, NaN if all is."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed: int = 0) -> Interval:
     """Give the percentile bootstrap interval of anything computed from a choice of runs.
 
@@ -41,8 +50,7 @@ def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed
         raise ValueError(f"an interval over runs needs at least 2 of them, got {runs}")
     choices = np.random.Generator(np.random.PCG64(seed)).integers(runs, size=(RESAMPLES, runs))
     values = statistic(choices)
-    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return middle(values)
 
 
 def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
