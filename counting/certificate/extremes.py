@@ -17,6 +17,12 @@ from counting.engine.layout import CLOSE, OPEN
 
 LOW, HIGH = 0, 1
 
+ARGUMENT = (
+    "A step is monotone in the state, rounding included, so the smallest and the largest state over all prefixes of "
+    "one length and depth follow from those one symbol before, and real prefixes reach them: in words of fewer than "
+    "{bound:,} symbols both are read rightly everywhere."
+)
+
 
 @lane_loop
 def _row(numbers_open, numbers_close, old, new, first, last, shift, origin):

@@ -18,6 +18,8 @@ from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN, C, H
 from counting.engine.read import load
 
+ARGUMENT = "The word was found among the extreme states of each length and depth."
+
 MOST_SLOTS = 128
 """A step back in the search is one byte: 1 bit for the symbol, 7 for the slot it came from."""
 

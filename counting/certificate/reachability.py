@@ -17,6 +17,11 @@ from counting.certificate.table import below, bin_of, cells, depth, key_row, wid
 from counting.engine.lanes import LANES, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN
 
+ARGUMENT = (
+    "Boxes that hold the states of all prefixes of one length and depth, computed in the network's own arithmetic, "
+    "are read rightly in words of fewer than {bound:,} symbols."
+)
+
 
 @lane_loop
 def _advance(cell, network, symbol, boxes, count, after, fine, shallow, lanes):
