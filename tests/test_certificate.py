@@ -413,6 +413,13 @@ class TestWhatIsAsked:
         with pytest.raises(ValueError, match="one network"):
             certify(cells.initialize("relu", [0, 1]))
 
+    @pytest.mark.parametrize("sizes", [(2, 2, 2), (1, 4, 2), (1, 2, 4)])
+    def test_a_network_of_another_size(self, sizes):
+        network = cells.initialize("lstm", [0], *sizes)
+        for decide in (certify, certificate.proved, certificate.exact_counters):
+            with pytest.raises(ValueError, match="one unit, two symbols and two outputs"):
+                decide(network)
+
     def test_a_module_that_is_no_such_network(self):
         with pytest.raises(ValueError, match="recurrent layer"):
             certify(nn.Linear(1, 2))

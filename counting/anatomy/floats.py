@@ -20,8 +20,7 @@ _PATIENCE = 20
 def on_paper(runs: int, seed: int = 0, biased: bool = True) -> Networks:
     """Random float32 networks that count on paper: u = 1, B = −A to the last bit, read out at A / 2.
 
-    The step is uniform over multiples of 2^-23 in about (1/2, 1). biased: part of it, up to 1/4, is the
-    recurrent bias.
+    The step is uniform over multiples of 2^-23 in about (1/2, 1). biased: part of it, up to 1/4, is the recurrent bias.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     unit = 2.0**-23

@@ -173,8 +173,7 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
 def with_feedback(nets: Networks, words: Words) -> np.ndarray:
     """As `predict_first_failure`, but each `)` is as large as it is at the count reached: float64 (runs, n).
 
-    No longer a sum but a walk, symbol by symbol: of a counter whose step depends on its count, not of the
-    network.
+    No longer a sum but a walk, symbol by symbol: of a counter whose step depends on its count, not of the network.
     """
     measure = ruler(nets, int(words.depth.max()))
     rows, last = np.arange(len(nets))[:, None], len(measure.depths) - 2

@@ -1,13 +1,12 @@
 """Words of any length: a band of states over depth that no symbol leads out of.
 
-For each depth up to some D the band is a box of states. If the start lies in it at depth 0, if `(` takes
-every state of it into it one depth further up and `)` one further down, then every prefix of every word that
-stays within depth D is in a state of the band, however long it is. If the read-out is right on the whole
-band, all those words are right.
+For each depth up to some D the band is a box of states. If the start lies in it at depth 0, if `(` takes every state of
+it into it one depth further up and `)` one further down, then every prefix of every word that stays within depth D is
+in a state of the band, however long it is. If the read-out is right on the whole band, all those words are right.
 
-The smallest such band is found by sweeps, up and down, each box growing to hold the images of its neighbours,
-until nothing grows. An exact counter is the case where every box is a single state: a ladder, climbed and
-walked down once. Boxes that already hold what their neighbours send are recognized LANES at a time.
+The smallest such band is found by sweeps, up and down, each box growing to hold the images of its neighbours, until
+nothing grows. An exact counter is the case where every box is a single state: a ladder, climbed and walked down once.
+Boxes that already hold what their neighbours send are recognized LANES at a time.
 """
 
 from __future__ import annotations

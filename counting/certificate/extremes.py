@@ -1,8 +1,7 @@
-"""The ReLU cell decided: the smallest and the largest state of each length and depth, and how they are
-reached.
+"""The ReLU cell decided: the smallest and the largest state of each length and depth, and how they are reached.
 
-Both are states of real prefixes (see `relu`), and a read-out is wrong somewhere between them iff it is wrong
-at one of them. So the first row and cell that is read wrongly gives a word that fails, and a shortest one.
+Both are states of real prefixes (see `relu`), and a read-out is wrong somewhere between them iff it is wrong at one of
+them. So the first row and cell that is read wrongly gives a word that fails, and a shortest one.
 """
 
 from __future__ import annotations

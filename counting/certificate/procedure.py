@@ -33,8 +33,7 @@ FEW_SWEEPS, SWEPT, COARSE = 6, 2**18, 2**20
 which on the deepest band is found to within a factor of 2."""
 
 FEWEST_SLOTS, BOXES = 4, 2**23
-"""Slots of a cell in the largest tables; boxes in a table where refinement stops, about half a second of
-work."""
+"""Slots of a cell in the largest tables; boxes in a table where refinement stops, about half a second of work."""
 
 RETURNING, ZIGZAGS, FARTHEST = 2**20, 2**21, 2 * MAX_DEPTH + 2
 """Symbols read: to find `(^n` and `(^m` that leave the same state; in the longest zigzag; in the longest tower."""
@@ -45,9 +44,7 @@ PEAKS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 @dataclass(frozen=True)
 class _Subject:
-    """A network ready for the kernels. bounded: no preactivation can overflow, so boxes of states make
-    sense.
-    """
+    """A network ready for the kernels. bounded: no preactivation can overflow, so boxes of states make sense."""
 
     network: Networks
     cell: int
@@ -139,9 +136,7 @@ def check_length(max_length: int | None) -> None:
 
 
 def _band(subject: _Subject, depth: int, sweeps: int) -> tuple[int, float]:
-    """`depth` and how wide the band is at its widest, where one over depths 0 to `depth` closes; else (0,
-    0).
-    """
+    """`depth` and how wide the band is at its widest, where one over depths 0 to `depth` closes; else (0, 0)."""
     if not subject.bounded:
         return 0, 0.0
     ending, _, boxes = band.close_band(subject.cell, subject.numbers, depth, sweeps)
