@@ -252,7 +252,7 @@ def _long_word(
 
 def _zigzag(subject: _Subject, length: int) -> _Wrong | None:
     """Return the shortest word that fails of those that go up and down between depth 0 and a peak again and again."""
-    wrong = None
+    wrong: _Wrong | None = None
     for peak in PEAKS:
         if rounds := (wrong.length if wrong else length) // (2 * peak):
             argument = f"The word goes up and down between the depths 0 and {peak:,} until the network fails."
