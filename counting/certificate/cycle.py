@@ -1,17 +1,30 @@
-"""Two prefixes `(^n` and `(^m` that leave the same state, to the bit: no read-out tells their depths apart."""
+"""Long climbs `(^n`: where the way down goes wrong, and which two leave the same state, told apart by no read-out."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from counting.certificate.boxes import H_LOW, image, rows
+from counting.certificate.boxes import H_HIGH, H_LOW, image, rows
+from counting.certificate.gates import outputs, right
 from counting.engine.lanes import kernel, lane_loop, like
-from counting.engine.layout import OPEN
+from counting.engine.layout import CLOSE, OPEN
 
 ARGUMENT = (
     "`(^{n:,}` and `(^{m:,}` leave the same state, to the bit. So after {n:,} times `)` the answers are the same, "
     "but the depths are 0 and {apart:,}, which ask for different ones: one of the two is wrong."
 )
+
+
+@kernel()
+def tower(cell, network, height):
+    """Return the 0-based first wrong step on `(^height )^height`, or −1."""
+    readout = outputs(network)
+    state = np.zeros((rows(cell), 1), network.gates.dtype)
+    for t in range(2 * height):
+        image(cell, network, OPEN if t < height else CLOSE, state, 0, state)
+        if not right(readout, t + 1 < 2 * height, state[H_LOW, 0], state[H_HIGH, 0]):
+            return t
+    return -1
 
 
 @lane_loop

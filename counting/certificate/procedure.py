@@ -242,12 +242,18 @@ def _long_word(
     if collision and (not wrong or 2 * collision[1] < wrong.length):
         n, m = collision
         argument = cycle.ARGUMENT.format(n=n, m=m, apart=m - n)
-        wrong = next(filter(None, (_read(subject, dyck.tower(height), argument) for height in collision)))
+        wrong = next(filter(None, (_tower(subject, height, argument) for height in collision)))
     height = bound // 2
     while not wrong and 2 * height <= longest:
-        wrong = _read(subject, dyck.tower(height), f"The word goes straight up to depth {height:,} and down.")
+        wrong = _tower(subject, height, f"The word goes straight up to depth {height:,} and down.")
         height *= 2
     return wrong if wrong and wrong.length <= longest else None
+
+
+def _tower(subject: _Subject, height: int, argument: str) -> _Wrong | None:
+    """Return the prefix of `(^height )^height` after which the network is wrong, if it is."""
+    step = int(cycle.tower(subject.cell, subject.numbers, height))
+    return _Wrong((np.arange(step + 1) >= height).astype(np.int8), argument) if step >= 0 else None
 
 
 def _zigzag(subject: _Subject, length: int) -> _Wrong | None:
@@ -256,15 +262,12 @@ def _zigzag(subject: _Subject, length: int) -> _Wrong | None:
     for peak in PEAKS:
         if rounds := (wrong.length if wrong else length) // (2 * peak):
             argument = f"The word goes up and down between the depths 0 and {peak:,} until the network fails."
-            found = _read(subject, dyck.zigzag(rounds * 2 * peak, peak), argument)
-            wrong = found if found and not (wrong and wrong.length <= found.length) else wrong
+            word = dyck.zigzag(rounds * 2 * peak, peak)
+            step = int(evaluation.first_failure(subject.network, word)[0, 0])
+            found = _Wrong(word.tokens[0, : step + 1], argument)
+            if step < word.longest and (wrong is None or found.length < wrong.length):
+                wrong = found
     return wrong
-
-
-def _read(subject: _Subject, word: Words, argument: str) -> _Wrong | None:
-    """Return the prefix of a word after which the network is wrong, if it is."""
-    step = int(evaluation.first_failure(subject.network, word)[0, 0])
-    return _Wrong(word.tokens[0, : step + 1], argument) if step < word.longest else None
 
 
 def _however(subject: _Subject, bound: int, proved: bool, max_length: int | None) -> tuple[bool, int]:
