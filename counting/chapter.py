@@ -117,7 +117,7 @@ FEW = 20
 
 
 class Unfit(ValueError):
-    """A parameter that a chapter does not take; shown as one sentence, without a traceback."""
+    """Parameters with which a chapter makes no sense; shown as one sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
@@ -177,6 +177,12 @@ def _banner(known: Mapping[str, Parameter], other: Mapping[str, object]) -> str:
         f"**A trial:** this page was run with {changed}. Numbers, tables and figures are of this run; where a sentence "
         f"draws a conclusion in words, it was written for the usual values.{few}"
     )
+
+
+def need(found: int, least: int, what: str) -> None:
+    """Stop the chapter with one sentence if its parameters gave fewer than `least` of what the rest is about."""
+    if found < least:
+        raise Unfit(f"the page needs {least} {what}, and these parameters gave {found}: try more runs or epochs")
 
 
 def note(key: str, value: object) -> None:
