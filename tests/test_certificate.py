@@ -10,12 +10,13 @@ import counters
 import numpy as np
 import pytest
 import torch
+from every_prefix import shortest_failures
 from torch import nn
 
 from benchmarks import activations
 from counting import cells, certificate, dyck, evaluation, reference, sweeps
 from counting.cells import CELLS, Networks
-from counting.certificate import Certificate, band, boxes, certify, certify_all, decide, gates, gru, lower
+from counting.certificate import Certificate, band, boxes, certify, certify_all, gates, gru, procedure, reachability
 from counting.dyck import Words
 from counting.engine.lanes import LANES
 
@@ -46,7 +47,7 @@ def consistent(found: Certificate, network: Networks) -> None:
 class TestEveryPrefix:
     def test_of_words_to_18_near_and_far_from_counters(self, cell, trained_networks):
         nets = Networks.concatenate([counters.near_counters(cell, 440, seed=3), trained_networks[cell]])
-        exact = certificate.shortest_failures(nets, 18, 18)
+        exact = shortest_failures(nets, 18, 18)
         certificates = certify_all(nets, 18, replay=False)
         for run, found in enumerate(certificates):
             consistent(found, nets[run])
@@ -59,7 +60,7 @@ class TestEveryPrefix:
 
     def test_prefixes_of_20_symbols_of_longer_words(self, cell):
         nets = counters.near_counters(cell, 64, seed=4)
-        shortest = certificate.shortest_failures(nets, 20, 40)
+        shortest = shortest_failures(nets, 20, 40)
         for run, found in enumerate(certify_all(nets, 40, replay=False)):
             consistent(found, nets[run])
             assert found.lower <= shortest[run]
@@ -69,7 +70,7 @@ class TestEveryPrefix:
 
     def test_with_numbers_at_the_edges_of_float32(self, cell):
         nets = counters.extreme_numbers(cell, 640, seed=5)
-        exact = certificate.shortest_failures(nets, 12, 12)
+        exact = shortest_failures(nets, 12, 12)
         for run, found in enumerate(certify_all(nets, 12, replay=False)):
             consistent(found, nets[run])
             assert found.lower <= exact[run] <= (found.upper or 14)
@@ -78,7 +79,7 @@ class TestEveryPrefix:
 
     def test_in_float64(self, cell):
         nets = counters.near_counters(cell, 64, seed=6).astype("float64")
-        exact = certificate.shortest_failures(nets, 14, 14)
+        exact = shortest_failures(nets, 14, 14)
         for run, found in enumerate(certify_all(nets, 14, replay=False)):
             consistent(found, nets[run])
             assert found.dtype == "float64"
@@ -98,7 +99,7 @@ class TestEveryPrefix:
         failures = evaluation.first_failure(nets, words)
         # A word fails for what it begins with, too: the shortest word with that beginning is among them.
         wrong = np.where(failures < words.lengths, words.lengths, 10).min(axis=1)
-        assert np.array_equal(certificate.shortest_failures(nets, 8, 8), wrong)
+        assert np.array_equal(shortest_failures(nets, 8, 8), wrong)
 
 
 class TestImages:
@@ -319,9 +320,9 @@ class TestGRU:
     def test_what_a_collision_proves(self):
         """Where no table is asked, the collision alone gives the word."""
         network = counters.near_counters("gru", 1, seed=1)
-        subject = decide._subject(network)
-        collision = decide._collision(subject)
-        wrong = decide._far(subject, collision, 2, None)
+        subject = procedure._subject(network)
+        collision = procedure._collision(subject)
+        wrong = procedure._far(subject, collision, 2, None)
         assert wrong.length <= 2 * collision[1]
 
 
@@ -329,10 +330,10 @@ class TestBounds:
     def test_more_boxes_prove_no_less_and_stay_below_the_first_failure(self, trained_networks):
         for cell in ("lstm", "gru"):
             for run in (110, 150, 190):
-                subject = decide._subject(trained_networks[cell][run])
+                subject = procedure._subject(trained_networks[cell][run])
                 known = certify(trained_networks[cell][run], 300, replay=False)
                 bounds = [
-                    int(lower.lower_bound(subject.cell, subject.numbers, 300, k)) for k in (2, 8, 64, 512)
+                    int(reachability.lower_bound(subject.cell, subject.numbers, 300, k)) for k in (2, 8, 64, 512)
                 ]
                 assert bounds[0] <= bounds[-1]
                 assert max(bounds) <= (known.upper or 302)
@@ -411,6 +412,13 @@ class TestWhatIsAsked:
     def test_more_than_one_network(self):
         with pytest.raises(ValueError, match="one network"):
             certify(cells.initialize("relu", [0, 1]))
+
+    @pytest.mark.parametrize("sizes", [(2, 2, 2), (1, 4, 2), (1, 2, 4)])
+    def test_a_network_of_another_size(self, sizes):
+        network = cells.initialize("lstm", [0], *sizes)
+        for decide in (certify, certificate.proved, certificate.exact_counters):
+            with pytest.raises(ValueError, match="one unit, two symbols and two outputs"):
+                decide(network)
 
     def test_a_module_that_is_no_such_network(self):
         with pytest.raises(ValueError, match="recurrent layer"):

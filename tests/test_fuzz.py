@@ -236,7 +236,7 @@ class TestUses:
     @fuzzed
     @given(networks(), words)
     def test_anatomy(self, nets, chosen):
-        for function in (anatomy.state, anatomy.count_error, anatomy.predict_first_failure):
+        for function in (anatomy.state, anatomy.predict_first_failure):
             only(ValueError, function, nets, chosen)
         only(ValueError, anatomy.ladder, nets, 3)
 

@@ -16,7 +16,7 @@ from counting.anatomy import gru, lstm, relu
 from counting.cells import Networks
 from counting.dyck import Words
 
-__all__ = ["count_error", "gru", "ladder", "lstm", "predict_first_failure", "relu", "state"]
+__all__ = ["gru", "ladder", "lstm", "predict_first_failure", "relu", "state"]
 
 _MODULES = {"lstm": lstm, "gru": gru, "relu": relu}
 
@@ -31,17 +31,6 @@ def ladder(nets: Networks, deepest: int) -> np.ndarray:
     """Return the state after `(` repeated d times: (runs, deepest + 1) for d = 0, 1, …; first the start, 0."""
     climb = state(nets, dyck.zigzag(2 * deepest, deepest))[:, :deepest]
     return np.pad(climb, ((0, 0), (1, 0)))
-
-
-def count_error(nets: Networks, word: Words) -> np.ndarray:
-    """How far the state is from where `(^d` alone leads, d being the depth: (runs, T), in first steps.
-
-    One first step is the state after a single `(`. A network that counts has 0 everywhere: its state depends
-    on the depth alone. Where a first step is 0 (a dead ReLU) the error is NaN or infinite.
-    """
-    rungs = ladder(nets, int(word.depth.max())).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (state(nets, word) - rungs[:, word.depth[0, : word.lengths[0]]]) / rungs[:, 1:2]
 
 
 def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:

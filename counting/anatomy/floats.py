@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from counting.cells import Networks
+from counting.cells import CELLS, Networks
+from counting.certificate import band
+from counting.certificate.gates import numbers
 
 _PATIENCE = 20
-"""`reach` gives up after this many rounds for each depth."""
+"""`reach` gives up after this many sweeps over all depths for each depth."""
 
 
 def on_paper(runs: int, seed: int = 0, biased: bool = True) -> Networks:
     """Random float32 networks that count on paper: u = 1, B = −A to the last bit, read out at A / 2.
 
-    The step is uniform over multiples of 2^-23 in about (1/2, 1). biased: part of it, up to 1/4, is the
-    recurrent bias.
+    The step is uniform over multiples of 2^-23 in about (1/2, 1). biased: part of it, up to 1/4, is the recurrent bias.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     unit = 2.0**-23
@@ -74,27 +75,7 @@ def reach(net: Networks, deepest: int) -> tuple[np.ndarray, np.ndarray] | None:
     """
     if net.cell != "relu" or len(net) != 1 or net.parameters["weight_hh_l0"].item() < 0:
         raise ValueError("one ReLU network with a recurrent weight ≥ 0 is needed")
-    low, high = (np.full(deepest + 1, far, net.dtype) for far in (np.inf, -np.inf))
-    low[0] = high[0] = 0
-    for _ in range(_PATIENCE * deepest):
-        new_low, new_high = _widened(net, low, np.minimum), _widened(net, high, np.maximum)
-        if np.array_equal(new_low, low) and np.array_equal(new_high, high):
-            return low, high
-        low, high = new_low, new_high
-    return None
-
-
-def _widened(net: Networks, ends: np.ndarray, choose: np.ufunc) -> np.ndarray:
-    """Return these ends, and where one more symbol takes them."""
-    new = ends.copy()
-    new[1:] = choose(new[1:], _after(net, 0, ends[:-1]))
-    new[:-1] = choose(new[:-1], _after(net, 1, ends[1:]))
-    return new
-
-
-def _after(net: Networks, symbol: int, h: np.ndarray) -> np.ndarray:
-    """Return a step of the cell, in its precision and order of operations; states not reached yet (±∞) stay."""
-    p = {name: array[0] for name, array in net.parameters.items()}
-    drive = p["weight_ih_l0"][0, symbol] + p["bias_ih_l0"][0]
-    z = drive + (p["weight_hh_l0"][0, 0] * h + p["bias_hh_l0"][0])
-    return np.where(np.isfinite(h), np.maximum(z, 0), h)
+    ending, _, (low, high) = band.close_band(
+        CELLS.index("relu"), numbers(net.parameters), deepest, _PATIENCE * deepest, False
+    )
+    return (low, high) if ending == band.CLOSED else None

@@ -17,14 +17,11 @@ import numpy as np
 
 from counting import dyck, evaluation
 from counting.anatomy.functions import sigmoid, tanh
-from counting.cells import Networks
-from counting.compiled import kept_by
+from counting.cells import CELLS, Networks
+from counting.certificate import cycle
+from counting.certificate.gates import numbers
 from counting.dyck import CLOSE, OPEN, Words
 from counting.engine import gru as cell
-from counting.engine.lanes import LANES, kernel, like
-from counting.engine.layout import H, shape
-from counting.engine.packed import pack_blocks
-from counting.engine.read import load
 
 POINTS = 16
 """States of a `Ruler` between two whole depths."""
@@ -81,10 +78,8 @@ def depths_told_apart(nets: Networks, most: int = 2**20) -> np.ndarray:
     more than `most` symbols would be needed to tell.
     """
     _checked(nets)
-    parts = []
-    for number, block in enumerate(pack_blocks(nets.parameters)):
-        parts.append(_distinct(block, min(LANES, len(nets) - number * LANES), most))
-    return np.concatenate(parts)
+    each = (numbers(nets[run].parameters) for run in range(len(nets)))
+    return np.array([cycle.collision(CELLS.index("gru"), own, most)[1] for own in each], np.int64)
 
 
 def deepest_count(nets: Networks, most: int = 100) -> np.ndarray:
@@ -178,8 +173,7 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
 def with_feedback(nets: Networks, words: Words) -> np.ndarray:
     """As `predict_first_failure`, but each `)` is as large as it is at the count reached: float64 (runs, n).
 
-    No longer a sum but a walk, symbol by symbol: of a counter whose step depends on its count, not of the
-    network.
+    No longer a sum but a walk, symbol by symbol: of a counter whose step depends on its count, not of the network.
     """
     measure = ruler(nets, int(words.depth.max()))
     rows, last = np.arange(len(nets))[:, None], len(measure.depths) - 2
@@ -218,44 +212,6 @@ def _gates(nets: Networks, symbol: int, h: np.ndarray) -> tuple[np.ndarray, ...]
     return r, z, tanh(drive[cell.CANDIDATE] + r * recalled), recalled, weight
 
 
-_SHAPE = shape(cell.GATES)
-
-
 def _checked(nets: Networks) -> None:
     if nets.cell != "gru":
         raise NotGRU(f"GRU networks are needed, not {nets.cell!r}")
-
-
-with kept_by(__name__):
-
-    @kernel()
-    def _distinct(parameters, runs, most):
-        """Different states of `(^n` in the first `runs` lanes, by Brent's search; −1 beyond `most`."""
-        weights = load(_SHAPE, parameters, 1.0)
-        found = np.full(runs, -1, np.int64)
-        state, tape = np.zeros(3 * LANES, parameters.dtype), np.zeros(16 * LANES, parameters.dtype)
-        other, start, zero = np.zeros_like(state), H * LANES, like(0.0, parameters[0])
-        for lane in range(runs):
-            mark, power, period, n = zero, 1, 0, 0
-            state[:] = 0
-            while n < most:
-                cell.step(_SHAPE, 0, weights, zero, OPEN, state, tape, lane)
-                n, period = n + 1, period + 1
-                if state[start + lane] == mark:
-                    break
-                if period == power:
-                    mark, power, period = state[start + lane], 2 * power, 0
-            if state[start + lane] != mark:
-                continue
-            # The states before the cycle: two walkers, one a period ahead, meet where it begins.
-            state[:] = 0
-            other[:] = 0
-            for _ in range(period):
-                cell.step(_SHAPE, 0, weights, zero, OPEN, state, tape, lane)
-            before = 0
-            while state[start + lane] != other[start + lane]:
-                cell.step(_SHAPE, 0, weights, zero, OPEN, state, tape, lane)
-                cell.step(_SHAPE, 0, weights, zero, OPEN, other, tape, lane)
-                before += 1
-            found[lane] = before + period
-        return found

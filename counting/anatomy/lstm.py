@@ -1,8 +1,7 @@
 """The LSTM opened: its gates, what a bracket adds, what is forgotten, and where it fails for that.
 
-An LSTM counts with c' = f c + i g. Exactly if every gate is 1 and the candidate ±1: a `(` adds one, a `)`
-takes one off, nothing is forgotten. What a trained one does instead is read from its weights here, in
-float64.
+An LSTM counts with c' = f c + i g. Exactly if every gate is 1 and the candidate ±1: a `(` adds one, a `)` takes one
+off, nothing is forgotten. What a trained one does instead is read from its weights here, in float64.
 
 Symbols are indexed 0 for `(` and 1 for `)`, gates as in `GATES`.
 """
@@ -216,8 +215,7 @@ class Linearized:
 def _rungs(nets: Networks, deepest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """C(d); and h and the output gate at depth d, reached by `(` from below or by `)` from above.
 
-    Shapes (runs, deepest + 1) and, twice, (runs, symbol, deepest + 1). A recursion over depth, once up, once
-    down.
+    Shapes (runs, deepest + 1) and, twice, (runs, symbol, deepest + 1). A recursion over depth, once up, once down.
     """
     c = np.zeros((len(nets), deepest + 1))
     h, opened = np.zeros((2, len(nets), 2, deepest + 1))

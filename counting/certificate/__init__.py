@@ -1,13 +1,12 @@
 """For *every* word: a proof that a network is right on it, or the shortest word on which it fails.
 
-    verdict   what a certificate says           decide      which proof is tried when
-    relu · lstm · gru   what a symbol makes of a whole interval of states, in the network's own arithmetic
-    boxes     many of them side by side         table       prefixes by length and depth
-    band      words of any length               lower       no word shorter than this fails
-    search    a word that fails                 extremes    both at once, for the ReLU
-    far       a word beyond the tables
-    many      certificates of many networks, or which are proved
-    exhaustive   every prefix, one by one: what all of this is held to
+    verdict      what a certificate says           procedure    which proof is tried when
+    gates        a network as the proofs read it   relu · lstm · gru   one symbol on a whole interval of states
+    boxes        many intervals side by side       band         an invariant: words of any length
+    table        prefixes by length and depth      reachability no word shorter than this fails
+    search       a word that fails                 extremes     both at once, for the ReLU
+    cycle        prefixes that leave the same bits exact        counters whose first rungs prove the rest
+    many         certificates of many networks, or which are proved
 
 The network's own arithmetic is the engine's: IEEE float32 (or float64), every operation rounded to nearest,
 nothing fused; output k says yes iff its logit is ≥ 0. That sigmoid and tanh are monotone, which the LSTM's
@@ -19,9 +18,9 @@ from __future__ import annotations
 from counting.compiled import kept_by
 
 with kept_by(__name__):
-    from counting.certificate.decide import LONGEST, MAX_DEPTH, certify
-    from counting.certificate.exhaustive import shortest_failures
-    from counting.certificate.many import certify_all, exact_counters, proved
+    from counting.certificate.exact import exact_counters
+    from counting.certificate.many import certify_all, proved
+    from counting.certificate.procedure import LONGEST, MAX_DEPTH, certify
     from counting.certificate.verdict import Certificate
 
 __all__ = [
@@ -32,5 +31,4 @@ __all__ = [
     "certify_all",
     "exact_counters",
     "proved",
-    "shortest_failures",
 ]

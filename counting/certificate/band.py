@@ -1,20 +1,18 @@
 """Words of any length: a band of states over depth that no symbol leads out of.
 
-For each depth up to some D the band is a box of states. If the start lies in it at depth 0, if `(` takes
-every state of it into it one depth further up and `)` one further down, then every prefix of every word that
-stays within depth D is in a state of the band, however long it is. If the read-out is right on the whole
-band, all those words are right.
+For each depth up to some D the band is a box of states. If the start lies in it at depth 0, if `(` takes every state of
+it into it one depth further up and `)` one further down, then every prefix of every word that stays within depth D is
+in a state of the band, however long it is. If the read-out is right on the whole band, all those words are right.
 
-The smallest such band is found by sweeps, up and down, each box growing to hold the images of its neighbours,
-until nothing grows. An exact counter is the case where every box is a single state: a ladder, climbed and
-walked down once. Boxes that already hold what their neighbours send are recognized LANES at a time.
+The smallest such band is found by sweeps, up and down, each box growing to hold the images of its neighbours, until
+nothing grows. An exact counter is the case where every box is a single state: a ladder, climbed and walked down once.
+Boxes that already hold what their neighbours send are recognized LANES at a time.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from counting.certificate import lstm
 from counting.certificate.boxes import first_misread, image, images, rows
 from counting.engine.lanes import LANES, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN
@@ -22,6 +20,20 @@ from counting.engine.layout import CLOSE, OPEN
 CLOSED, MISREAD, RESTLESS = 0, 1, 2
 """How the search for a band ends: with a band; at a depth where the read-out is wrong on some of it; or it
 grew on and on, or out of the finite numbers, and the search was given up."""
+
+
+def argument(depth: int, widest: float) -> str:
+    """Say that a band over the depths 0 to `depth` closes; at its widest it is `widest` wide, 0 for single states."""
+    if widest == 0:
+        return (
+            "The state after a prefix is a function of its depth alone, however long the prefix: `)` "
+            f"undoes `(` to the bit at each of the depths 0 to {depth:,}, and at each the read-out is right."
+        )
+    return (
+        f"No prefix leaves a band of states over the depths 0 to {depth:,}, however long it is: `(` takes "
+        f"the band into itself one depth up and `)` one down. It is at most {widest:.3g} wide, and the "
+        "read-out is right on all of it."
+    )
 
 
 @lane_loop
@@ -118,11 +130,11 @@ def _sweep(cell, network, symbol, up, band, last, after):
 
 
 @kernel()
-def close_band(cell, network, last, sweeps):
+def close_band(cell, network, last, sweeps, read=True):
     """Look for a band over depths 0 to `last` with at most `sweeps` sweeps.
 
-    Returns (how it ended, depth, band): depth is where the read-out is wrong, if it is; band is (rows, last +
-    1).
+    read: end where the read-out is wrong on some of it. Returns (how it ended, depth, band): depth is where the
+    read-out is wrong, if it is; band is (rows, last + 1).
     """
     dtype = network.gates.dtype
     # Room for whole blocks of lanes beyond the last rung.
@@ -135,7 +147,7 @@ def close_band(cell, network, last, sweeps):
         if not finite:
             break
         depth = first_misread(network, band, last + 1)
-        if depth <= last:
+        if read and depth <= last:
             ending = MISREAD
             break
         grew, finite = _sweep(cell, network, OPEN if up else CLOSE, up, band, last, after)
@@ -144,10 +156,3 @@ def close_band(cell, network, last, sweeps):
             break
         up = not up
     return ending, depth, band[:, : last + 1]
-
-
-@kernel()
-def saturated(network, h_low, h_high):
-    """Whether an LSTM's i = f = 1 and g = ±1, to the bit, for every h in [h_low, h_high], on either symbol."""
-    opening, closing = lstm.numbers(network, OPEN), lstm.numbers(network, CLOSE)
-    return lstm.saturated(opening, h_low, h_high) and lstm.saturated(closing, h_low, h_high)

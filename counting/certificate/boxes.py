@@ -69,9 +69,7 @@ def image(cell, network, symbol, boxes, i, after):
 
 @lane_loop
 def first_misread(network, boxes, count):
-    """Return the first of `count` boxes, one for each depth from 0 on, that is not read rightly; `count` if all
-    are.
-    """
+    """Return the first of `count` boxes, one for each depth from 0 on, that is not read rightly; `count` if all are."""
     readout = outputs(network)
     for depth in range(count):
         if not right(readout, depth > 0, boxes[H_LOW, depth], boxes[H_HIGH, depth]):

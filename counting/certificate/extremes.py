@@ -1,8 +1,7 @@
-"""The ReLU cell decided: the smallest and the largest state of each length and depth, and how they are
-reached.
+"""The ReLU cell decided: the smallest and the largest state of each length and depth, and how they are reached.
 
-Both are states of real prefixes (see `relu`), and a read-out is wrong somewhere between them iff it is wrong
-at one of them. So the first row and cell that is read wrongly gives a word that fails, and a shortest one.
+Both are states of real prefixes (see `relu`), and a read-out is wrong somewhere between them iff it is wrong at one of
+them. So the first row and cell that is read wrongly gives a word that fails, and a shortest one.
 """
 
 from __future__ import annotations
@@ -16,6 +15,12 @@ from counting.engine.lanes import kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN
 
 LOW, HIGH = 0, 1
+
+ARGUMENT = (
+    "A step is monotone in the state, rounding included, so the smallest and the largest state over all prefixes of "
+    "one length and depth follow from those one symbol before, and real prefixes reach them: in words of fewer than "
+    "{bound:,} symbols both are read rightly everywhere."
+)
 
 
 @lane_loop

@@ -53,8 +53,17 @@ class Numbers(NamedTuple):
 
 
 def numbers(parameters: dict[str, np.ndarray], however: bool = False) -> Numbers:
-    """Return a single network's numbers; parameters as in `Networks`, of one run; `however`: however it is computed."""
+    """Return a single network's numbers; parameters as in `Networks`, of one run; `however`: however it is computed.
+
+    Raises ValueError unless it has one unit, two symbols and two outputs.
+    """
     p = {name: array[0] for name, array in parameters.items()}
+    units, symbols, outputs = p["weight_hh_l0"].shape[1], p["weight_ih_l0"].shape[1], len(p["output.bias"])
+    if (units, symbols, outputs) != (1, 2, 2):
+        raise ValueError(
+            "a proof over Dyck-1 words needs a network of one unit, two symbols and two outputs, "
+            f"not {units}, {symbols} and {outputs}"
+        )
     inputs, bias, recurrent, offset = (p[f"{kind}_l0"] for kind in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
     real = inputs.dtype.type
     epsilon = np.finfo(real).eps

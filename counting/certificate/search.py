@@ -17,6 +17,8 @@ from counting.engine.block import LSTM, RELU, load_cell
 from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN, TAPE_ROWS, C, H
 
+ARGUMENT = "The word was found among the extreme states of each length and depth."
+
 MOST_SLOTS = 128
 """A step back in the search is one byte: 1 bit for the symbol, 7 for the slot it came from."""
 
@@ -101,9 +103,7 @@ def _select(cell, slots, candidates, number, came, states, new, origin, taken):
 
 @lane_loop
 def _gather(images, fine, counts, slots, old, symbol, candidates, came, number):
-    """Append the images of one old cell's states to the candidates. Returns (number, origin of a wrong one or
-    −1).
-    """
+    """Append the images of one old cell's states to the candidates. Returns (number, origin of a wrong one or −1)."""
     for slot in range(counts[old]):
         i = old * slots + slot
         byte = symbol * MOST_SLOTS + slot
@@ -134,9 +134,8 @@ def _trace_back(origins, t, j, byte):
 def search(cell, parameters, network, longest, slots):
     """Look for a prefix that is read wrongly, in words of up to `longest` symbols.
 
-    parameters: a block that holds the network in every lane; network: its `Numbers`.
-    Returns the prefix, int8 (t,): of all prefixes looked at that are wrong, the one whose word is shortest.
-    Empty if none is wrong.
+    parameters: a block that holds the network in every lane; network: its `Numbers`. Returns the prefix, int8 (t,): of
+    all prefixes looked at that are wrong, the one whose word is shortest. Empty if none is wrong.
     """
     weights, readout = load_cell(cell, parameters, 1.0), outputs(network)
     n = width(longest, slots)

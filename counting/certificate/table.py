@@ -41,9 +41,7 @@ def width(longest, slots):
 
 @inlined
 def bin_of(key, least, most, bins):
-    """Which of `bins` ≥ 2 a key in [least, most] falls into. Bins are narrow at both ends, where failures
-    begin.
-    """
+    """Which of `bins` ≥ 2 a key in [least, most] falls into. Bins are narrow at both ends, where failures begin."""
     half = bins // 2
     half_range = (most - least) / like(2.0, key)
     if not half_range > like(0.0, key):

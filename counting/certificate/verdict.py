@@ -25,9 +25,8 @@ class Certificate:
     """A decision over *all* Dyck-1 words of up to `max_length` symbols and depth `max_depth`, in the
     network's arithmetic.
 
-    A network is right on a word iff both outputs are right after every symbol. It fails on a word iff it is
-    wrong after some prefix of it, so a prefix of t symbols at depth d counts as a word of t + d: the shortest
-    that begins so.
+    A network is right on a word iff both outputs are right after every symbol. It fails on a word iff it is wrong after
+    some prefix of it, so a prefix of t symbols at depth d counts as a word of t + d: the shortest that begins so.
     """
 
     cell: str
@@ -35,8 +34,7 @@ class Certificate:
     max_length: int | None
     """The words decided on: up to so many symbols; None: of any length."""
     max_depth: int | None
-    """The words decided on: up to this depth; None: any depth, which `max_length` limits to half of
-    itself."""
+    """The words decided on: up to this depth; None: any depth, which `max_length` limits to half of itself."""
     proved: bool
     """The network is right on all these words."""
     lower: int
@@ -52,8 +50,7 @@ class Certificate:
     collision: tuple[int, int] | None = None
     """(n, m), n < m, such that `(^n` and `(^m` leave the network in the same state, to the bit."""
     pytorch_step: int | None = None
-    """Where PyTorch's own module is first wrong on the counterexample; its length if nowhere; None if not
-    replayed."""
+    """Where PyTorch's own module is first wrong on the counterexample; its length if nowhere; None if not replayed."""
     lower_however: int = 2
     """No word of fewer symbols fails, however the network is computed (proved)."""
     proved_however: bool = False
@@ -85,15 +82,12 @@ class Certificate:
     def pytorch_agrees(self) -> bool | None:
         """Whether PyTorch's own module fails on the counterexample too, at the same step or another.
 
-        It may not where a logit is within rounding of 0. None without a counterexample, or if it was not
-        replayed.
+        It may not where a logit is within rounding of 0. None without a counterexample, or if it was not replayed.
         """
         return None if self.pytorch_step is None or self.upper is None else self.pytorch_step < self.upper
 
     def replayed(self, network: Networks) -> Certificate:
-        """With the counterexample, if there is one, read by PyTorch's own module. network: the one
-        certified.
-        """
+        """With the counterexample, if there is one, read by PyTorch's own module. network: the one certified."""
         from counting import reference
 
         word = self.counterexample

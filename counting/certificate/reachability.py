@@ -1,10 +1,9 @@
 """No word shorter than this fails: boxes that hold every state of every prefix, for each length and depth.
 
-For each length t and depth d the table keeps up to `slots` boxes; together they hold the states of *all*
-prefixes of that length and depth (see `lstm` and `gru` for what one symbol makes of a box). As long as there
-are few prefixes each has a box of its own, a single state, and nothing is lost; later, boxes of neighbouring
-states are joined. The first box that touches the wrong side of the read-out's threshold ends the proof: more
-slots, longer proof.
+For each length t and depth d the table keeps up to `slots` boxes; together they hold the states of *all* prefixes of
+that length and depth (see `lstm` and `gru` for what one symbol makes of a box). As long as there are few prefixes each
+has a box of its own, a single state, and nothing is lost; later, boxes of neighbouring states are joined. The first box
+that touches the wrong side of the read-out's threshold ends the proof: more slots, longer proof.
 """
 
 from __future__ import annotations
@@ -17,12 +16,15 @@ from counting.certificate.table import below, bin_of, cells, depth, key_row, wid
 from counting.engine.lanes import LANES, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN
 
+ARGUMENT = (
+    "Boxes that hold the states of all prefixes of one length and depth, computed in the network's own arithmetic, "
+    "are read rightly in words of fewer than {bound:,} symbols."
+)
+
 
 @lane_loop
 def _advance(cell, network, symbol, boxes, count, after, fine, shallow, lanes):
-    """Return what one symbol makes of `count` boxes, and which are read rightly; the first `shallow` end at depth
-    0.
-    """
+    """Return what one symbol makes of `count` boxes, and which are read rightly; the first `shallow` end at depth 0."""
     for start in range(0, count, LANES):
         images(cell, network, symbol, boxes, start, lanes)
         _read(network, lanes, after, fine, shallow, start)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counting import cells
+from counting import cells, dyck, evaluation
 from counting.cells import Networks
-from counting.certificate import arguments, band, extremes, far, lower, search
+from counting.certificate import band, cycle, extremes, reachability, search
 from counting.certificate.gates import Numbers, numbers
 from counting.certificate.verdict import Certificate
 from counting.dyck import Words
-from counting.engine.lanes import LANES
 from counting.engine.packed import pack_blocks
 
 if TYPE_CHECKING:
@@ -34,19 +33,18 @@ FEW_SWEEPS, SWEPT, COARSE = 6, 2**18, 2**20
 which on the deepest band is found to within a factor of 2."""
 
 FEWEST_SLOTS, BOXES = 4, 2**23
-"""Slots of a cell in the largest tables; boxes in a table where refinement stops, about half a second of
-work."""
+"""Slots of a cell in the largest tables; boxes in a table where refinement stops, about half a second of work."""
 
 RETURNING, ZIGZAGS, FARTHEST = 2**20, 2**21, 2 * MAX_DEPTH + 2
-"""Symbols read: to find `(^n` and `(^m` that leave the same state; in the longest zigzag; in the longest
-tower."""
+"""Symbols read: to find `(^n` and `(^m` that leave the same state; in the longest zigzag; in the longest tower."""
+
+PEAKS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Depths to which zigzags climb."""
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """A network ready for the kernels. bounded: no preactivation can overflow, so boxes of states make
-    sense.
-    """
+    """A network ready for the kernels. bounded: no preactivation can overflow, so boxes of states make sense."""
 
     network: Networks
     cell: int
@@ -86,7 +84,7 @@ def certify(
         if max_length is None
         else _band(subject, min(MAX_DEPTH, max_length // 2), FEW_SWEEPS)
     )
-    bound, argument = 2 * depth + 2, arguments.band(depth, widest) if depth else arguments.NOTHING
+    bound, argument = 2 * depth + 2, band.argument(depth, widest) if depth else "There is no shorter word."
     proved = depth == MAX_DEPTH if max_length is None else bound > max_length
     collision, wrong = None, None
     if subject.network.cell == "gru" or not (proved or max_length):
@@ -138,9 +136,7 @@ def check_length(max_length: int | None) -> None:
 
 
 def _band(subject: _Subject, depth: int, sweeps: int) -> tuple[int, float]:
-    """`depth` and how wide the band is at its widest, where one over depths 0 to `depth` closes; else (0,
-    0).
-    """
+    """`depth` and how wide the band is at its widest, where one over depths 0 to `depth` closes; else (0, 0)."""
     if not subject.bounded:
         return 0, 0.0
     ending, _, boxes = band.close_band(subject.cell, subject.numbers, depth, sweeps)
@@ -184,8 +180,8 @@ def _examine(
     reach = LONGEST[subject.network.cell]
     wrong = None
     if max_length is None or max_length > reach:
-        # No table goes there, and a far word that fails may spare most of it.
-        wrong = _far(subject, collision, bound, max_length)
+        # No table goes there, and a long word that fails may spare most of it.
+        wrong = _long_word(subject, collision, bound, max_length)
     longest = min(max_length or reach, reach, wrong.length - 2 if wrong else reach)
     if longest >= bound:
         table_bound, table_argument, found = _tables(subject, longest)
@@ -193,7 +189,7 @@ def _examine(
             bound, argument = table_bound, table_argument
         wrong = found or wrong
     if not wrong and max_length == longest and bound <= max_length:
-        wrong = _far(subject, collision, bound, max_length)
+        wrong = _long_word(subject, collision, bound, max_length)
     return bound, argument, wrong
 
 
@@ -212,65 +208,66 @@ def _tables(subject: _Subject, longest: int) -> tuple[int, str, _Wrong | None]:
         if len(prefix):
             wrong = _Wrong(prefix, "")
             shortest = wrong.length
-        return shortest, arguments.monotone(shortest), wrong
+        return shortest, extremes.ARGUMENT.format(bound=shortest), wrong
     slots = _slots(longest)
     while bound < shortest:
         if slots <= search.MOST_SLOTS:
             prefix = search.search(subject.cell, subject.block, subject.numbers, shortest - 2, slots)
             if len(prefix):
-                wrong = _Wrong(prefix, arguments.SEARCHED)
+                wrong = _Wrong(prefix, search.ARGUMENT)
                 shortest = wrong.length
         if subject.bounded:
-            bound = max(bound, int(lower.lower_bound(subject.cell, subject.numbers, shortest - 2, slots)))
+            bound = max(bound, int(reachability.lower_bound(subject.cell, subject.numbers, shortest - 2, slots)))
         slots *= 4
         if slots * shortest**2 // 8 > BOXES or (slots > search.MOST_SLOTS and not subject.bounded):
             break
-    return bound, arguments.boxes(bound), wrong
+    return bound, reachability.ARGUMENT.format(bound=bound), wrong
 
 
 def _collision(subject: _Subject) -> tuple[int, int] | None:
     """Return the least n < m, n ≥ 1, such that `(^n` and `(^m` leave the same state, if one is found."""
-    n, m = (int(k) for k in far.collision(subject.cell, subject.numbers, RETURNING))
+    n, m = (int(k) for k in cycle.collision(subject.cell, subject.numbers, RETURNING))
     if m < 0:
         return None
     # Where the start itself comes back: the same is true one `(` later, and `(` is the start of a word.
     return (n, m) if n else (1, m + 1)
 
 
-def _far(
+def _long_word(
     subject: _Subject, collision: tuple[int, int] | None, bound: int, max_length: int | None
 ) -> _Wrong | None:
-    """Return a word that fails, of at most `max_length` symbols, where no table need reach. No word below `bound`
-    fails.
-    """
+    """Return a word that fails, of at most `max_length` symbols, where no table need reach; none below `bound` does."""
     longest = min(max_length or FARTHEST, FARTHEST)
     wrong = _zigzag(subject, min(longest, ZIGZAGS))
     if collision and (not wrong or 2 * collision[1] < wrong.length):
-        wrong = next(filter(None, (_tower(subject, height) for height in collision)))
-        wrong = _Wrong(wrong.prefix, arguments.collision(*collision))
+        n, m = collision
+        argument = cycle.ARGUMENT.format(n=n, m=m, apart=m - n)
+        wrong = next(filter(None, (_tower(subject, height, argument) for height in collision)))
     height = bound // 2
     while not wrong and 2 * height <= longest:
-        wrong = _tower(subject, height)
+        wrong = _tower(subject, height, f"The word goes straight up to depth {height:,} and down.")
         height *= 2
     return wrong if wrong and wrong.length <= longest else None
 
 
+def _tower(subject: _Subject, height: int, argument: str) -> _Wrong | None:
+    """Return the prefix of `(^height )^height` after which the network is wrong, if it is."""
+    step = int(cycle.tower(subject.cell, subject.numbers, height))
+    return _Wrong((np.arange(step + 1) >= height).astype(np.int8), argument) if step >= 0 else None
+
+
 def _zigzag(subject: _Subject, length: int) -> _Wrong | None:
-    """Return the zigzag that fails first, of those from depth 0 and from depth 1 to peaks of powers of two."""
-    bases, peaks = np.arange(LANES) % 2, 2 ** (np.arange(LANES) // 2)
-    step, lane = far.zigzags(subject.cell, subject.numbers, bases, peaks, length)
-    if step < 0:
-        return None
-    base, peak = int(bases[lane]), int(peaks[lane])
-    t = np.arange(step + 1)
-    prefix = ((t - base) // peak % 2 * (t >= base)).astype(np.int8)
-    return _Wrong(prefix, arguments.zigzag(base, peak))
-
-
-def _tower(subject: _Subject, height: int) -> _Wrong | None:
-    step = int(far.tower(subject.cell, subject.numbers, height))
-    prefix = (np.arange(step + 1) >= height).astype(np.int8)
-    return _Wrong(prefix, arguments.tower(height)) if step >= 0 else None
+    """Return the shortest word that fails of those that go up and down between depth 0 and a peak again and again."""
+    wrong: _Wrong | None = None
+    for peak in PEAKS:
+        if rounds := (wrong.length if wrong else length) // (2 * peak):
+            argument = f"The word goes up and down between the depths 0 and {peak:,} until the network fails."
+            word = dyck.zigzag(rounds * 2 * peak, peak)
+            step = int(evaluation.first_failure(subject.network, word)[0, 0])
+            found = _Wrong(word.tokens[0, : step + 1], argument)
+            if step < word.longest and (wrong is None or found.length < wrong.length):
+                wrong = found
+    return wrong
 
 
 def _however(subject: _Subject, bound: int, proved: bool, max_length: int | None) -> tuple[bool, int]:
@@ -300,7 +297,7 @@ def _lower_bound(subject: _Subject, longest: int) -> int:
         return (2 * int(np.count_nonzero(prefix == 0)) or longest + 2) if finite else 2
     bound, slots = 2, _slots(longest)
     while bound < longest + 2 and slots * longest**2 // 8 <= BOXES:
-        bound = max(bound, int(lower.lower_bound(subject.cell, subject.numbers, longest, slots)))
+        bound = max(bound, int(reachability.lower_bound(subject.cell, subject.numbers, longest, slots)))
         slots *= 4
     return bound
 
