@@ -1,6 +1,6 @@
-"""The command: `python -m counting certify FILE …`.
+"""The commands: `python -m counting certify FILE …` and `python -m counting show FILE [WORD]`.
 
-Exit code: 0 proved · 1 refuted · 2 bad input, or anything that kept a verdict from being printed · 3 undecided;
+Exit code of `show`: 0 where what it says was written, else 2. Of `certify`: 0 proved · 1 refuted · 2 bad input, or anything that kept a verdict from being printed · 3 undecided;
 of several files the worst, in the order 2, 1, 3, 0.
 """
 
@@ -14,12 +14,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tqdm import tqdm
 
-from counting import certificate, modelfile
+from counting import certificate, files, modelfile
 from counting.cells import Networks
 from counting.certificate import Certificate
+from counting.dyck import Words
 from counting.modelfile import Model, Options
 
 EXIT = {"proved": 0, "refuted": 1, "undecided": 3}
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. argparse itself exits with 2."""
     options = _parser().parse_args(arguments)
     try:
-        code = _certify(options)
+        code = options.run(options)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -80,8 +82,63 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def _taken(options: argparse.Namespace) -> Options:
+    return Options(options.nonlinearity, options.symbols, options.outputs, options.prefix)
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Draw a network along a word, or write the lab's page opened on it."""
+    path = Path(options.output or f"{Path(options.file).stem}.{'html' if options.html else 'svg'}")
+    allowed = (".html",) if options.html else (".svg", ".png")
+    if path.suffix.lower() not in allowed:
+        raise ValueError(f"{path} is written as {' or '.join(allowed)}{'' if options.html else '; --html for a page'}")
+    model = modelfile.read(options.file, _taken(options))
+    word = Words.from_strings([options.word]) if options.word else _failing(model.network)
+    if options.html:
+        from counting import lab
+
+        files.write(path, lab.page(model.network, word.strings()[0], Path(options.file).name))
+    else:
+        files.write(path, _picture(model.network, word, path.suffix[1:].lower()))
+    print(model)
+    print(f"word      {certificate.verdict.shown(word)}")
+    print(f"fails at  {_first_wrong(model.network, word)}\nwrote     {path}")
+    return 0
+
+
+def _failing(network: Networks) -> Words:
+    """Give the word on which the certificate says that it fails; one that rises and falls where it says none."""
+    found = certificate.certify(network, 10_000, replay=False)
+    if found.counterexample is not None:
+        return found.counterexample
+    print(f"{found.verdict} to {found.max_length:,} symbols: no word on which it fails is known, one of 20 is shown")
+    return Words.from_strings(["(" * 10 + ")" * 10])
+
+
+def _first_wrong(network: Networks, word: Words) -> str:
+    from counting import evaluation
+
+    step = int(evaluation.first_failure(network, word)[0, 0])
+    return "no step" if step == word.longest else f"step {step:,} of {word.longest:,} (0 is the first)"
+
+
+def _picture(network: Networks, word: Words, form: str) -> bytes:
+    import io
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from counting.figures import style
+    from counting.figures.lab import first_failure
+
+    style.use()
+    drawn = io.BytesIO()
+    first_failure(network, word).savefig(drawn, format=form, metadata={"Date": None} if form == "svg" else None)
+    return drawn.getvalue()
+
+
 def _certify(options: argparse.Namespace) -> int:
-    taken = Options(options.nonlinearity, options.symbols, options.outputs, options.prefix)
+    taken = _taken(options)
     slow = threading.Timer(SILENT, lambda: print("still at it: a first call compiles for a while", file=sys.stderr))
     slow.daemon = True
     slow.start()
@@ -156,16 +213,16 @@ def _print(found: list[Finding], options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m counting", description="Small recurrent networks and brackets.")
-    certify = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    certify = commands.add_parser(
         "certify",
         help="decide whether a network is right on every Dyck-1 word",
         description="Decide whether a recurrent network of hidden size 1 is right on every Dyck-1 word up to "
         "a length, in its own floating-point arithmetic, or give a word on which it fails.",
         epilog="Exit code: 0 proved, 1 refuted, 2 bad input or no verdict, 3 undecided; of several files the worst.",
     )
-    certify.add_argument(
-        "file", metavar="FILE", nargs="+", help="safetensors, .npz, or a state_dict written by torch.save"
-    )
+    certify.set_defaults(run=_certify)
+    certify.add_argument("file", metavar="FILE", nargs="+", help=_FILE)
     certify.add_argument(
         "--max-length",
         type=_length,
@@ -173,22 +230,46 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"symbols of the longest word (default: 1000); 'any' for any length, to depth {certificate.MAX_DEPTH:,}",
     )
-    certify.add_argument(
+    _add_reading(certify)
+    form = certify.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print a table of comma-separated values, one file a row")
+    show = commands.add_parser(
+        "show",
+        help="draw a network along a word, or open the lab on it",
+        description="Draw state, gates and outputs of a network along a word and against its depth, the first "
+        "wrong step marked; or write one HTML page, which needs nothing else, with the counter lab opened on it.",
+    )
+    show.set_defaults(run=_show)
+    show.add_argument("file", metavar="FILE", help=_FILE)
+    which = show.add_mutually_exclusive_group()
+    which.add_argument("word", metavar="WORD", nargs="?", help="brackets, such as '(()())'")
+    which.add_argument("--shortest", action="store_true", help="the shortest word on which it fails (default)")
+    show.add_argument("--html", action="store_true", help="a page with the lab, in place of a picture")
+    show.add_argument(
+        "--output", metavar="PATH", help="what is written, .svg, .png or .html (default: FILE's name.svg)"
+    )
+    _add_reading(show)
+    return parser
+
+
+_FILE = "safetensors, .npz, or a state_dict written by torch.save"
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    """Add the options for what a file does not say: `modelfile.Options`."""
+    command.add_argument(
         "--nonlinearity",
         choices=("relu", "tanh"),
         help="of a plain RNN, which its state_dict does not say (default: relu)",
     )
-    certify.add_argument(
+    command.add_argument(
         "--symbols",
         default="()",
         help="the input's columns: '()' (default) or ')('; '()$' with a symbol that ends words",
     )
-    certify.add_argument("--outputs", default="()", help="which symbol each output allows: '()' (default) or ')('")
-    certify.add_argument("--prefix", default="", help="look only at tensors whose names begin so, such as ema.")
-    form = certify.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--csv", action="store_true", help="print a table of comma-separated values, one file a row")
-    return parser
+    command.add_argument("--outputs", default="()", help="which symbol each output allows: '()' (default) or ')('")
+    command.add_argument("--prefix", default="", help="look only at tensors whose names begin so, such as ema.")
 
 
 def _length(text: str) -> int | None:

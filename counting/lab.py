@@ -5,7 +5,9 @@ Weights are written as the shortest decimals that mean the same float32, so the 
 
 from __future__ import annotations
 
+import base64
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +16,11 @@ from counting.anatomy import relu
 from counting.cells import Networks
 from counting.certificate import Certificate
 from counting.dyck import Words
+
+SCRIPTS = ("networks.js", "cells.js", "words.js", "file.js", "plot.js", "lab.js")
+"""What the page loads, each after those it uses. The first is made by `script`, the others lie in `SOURCES`."""
+
+SOURCES = Path(__file__).resolve().parents[1] / "book" / "_static" / "lab"
 
 RUNS = 12
 """Runs taken from each file: its first ones with finite weights, so that no one has picked them."""
@@ -29,13 +36,65 @@ GAINS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def script() -> str:
-    """Return the entries as JavaScript, one a line: `counterLab.networks = [...]`."""
+    """Give the entries as JavaScript, one a line: `counterLab.networks = [...]`."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries())
     return f"(globalThis.counterLab ??= {{}}).networks = [\n{lines}\n];\n"
 
 
+def page(network: Networks, word: str | None, name: str) -> str:
+    """Make one HTML page that needs nothing else, with the lab opened on a network that someone brings.
+
+    network: a stack of one, float32. word: brackets; None for the one on which its certificate says that it fails.
+    name: of the network, to be shown. Raises ValueError for float64, which the lab does not compute in.
+    """
+    if network.dtype != np.float32:
+        raise ValueError("the lab computes in float32, and this network is float64: without --html a picture is drawn")
+    if not network.finite[0]:
+        raise ValueError("the parameters are not all finite: this network diverged, or is damaged")
+    numbers = np.concatenate([array[0].ravel() for array in network.parameters.values()]).astype("<f4").tobytes()
+    key = f"own-{network.cell}-{base64.urlsafe_b64encode(numbers).decode().rstrip('=')}"
+    entry = _described(network, "own", name, [None])[0] | {"id": key}
+    said = json.dumps(entry, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c")
+    shown = "failing" if word is None else f"runs.{runs_of(Words.from_strings([word]))}"
+    start = f"globalThis.counterLab = {{networks: [{said}], start: {json.dumps(key)}, word: {json.dumps(shown)}}};"
+    parts = [start, *((SOURCES / script).read_text("utf-8") for script in SCRIPTS[1:])]
+    return PAGE.format(
+        style=(SOURCES / "lab.css").read_text("utf-8"),
+        controls=(SOURCES / "lab.html").read_text("utf-8"),
+        scripts="\n".join(f"<script>{part}</script>" for part in parts),
+    )
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline'">
+<title>Counter lab</title>
+<style>
+html {{ --pst-color-text-base: #222; --pst-color-text-muted: #5a6068; --pst-color-border: #c9ccd1;
+  --pst-color-background: #fff; --pst-color-surface: #f3f4f6; --pst-font-family-monospace: monospace;
+  font-family: sans-serif; }}
+body {{ max-width: 76rem; margin: 1rem auto; padding: 0 1rem; }}
+*, ::before, ::after {{ box-sizing: border-box; }}
+{style}
+.lab-stage {{ scroll-margin-top: 0.5rem; }}
+</style>
+</head>
+<body>
+<h1>The counter lab</h1>
+<figure class="counter-lab-figure"></figure>
+{controls}
+{scripts}
+</body>
+</html>
+"""
+
+
 def entries() -> list[dict[str, object]]:
-    """All networks of the lab, those of one cell and origin one after another.
+    """Give all networks of the lab, those of one cell and origin one after another.
 
     An entry has id, cell, origin ("exact", "paper", "counting"), file and seed (None where made by hand), kind (of
     `relu.KINDS`, else None), parameters under PyTorch's names, certificate, and exact: what makes a counter of
@@ -55,7 +114,7 @@ def entries() -> list[dict[str, object]]:
 
 
 def first_shown() -> tuple[Networks, Words]:
-    """Return what the lab opens with: the first LSTM of the paper's regimen, and the shortest word it gets wrong."""
+    """Give what the lab opens with: the first LSTM of the paper's regimen, and the shortest word on which it fails."""
     network = results.load(results.FOLDER / f"{FILES['paper'].format('lstm')}.safetensors").networks[0]
     word = certificate.certify(network, LONGEST, replay=False).counterexample
     assert word is not None  # chapter 8: none of these networks is right to that length
@@ -63,15 +122,13 @@ def first_shown() -> tuple[Networks, Words]:
 
 
 def runs_of(word: Words) -> str:
-    """Return a single word as the lengths of its runs of equal brackets, `(` first: "2.2" is (())."""
+    """Write a single word as the lengths of its runs of equal brackets, `(` first: "2.2" is (())."""
     tokens = word.tokens[0, : word.lengths[0]]
     ends = np.append(np.flatnonzero(np.diff(tokens)) + 1, len(tokens))
     return ".".join(map(str, np.diff(ends, prepend=0)))
 
 
-def _described(
-    networks: Networks, origin: str, file: str | None, seeds: list[int | None]
-) -> list[dict[str, object]]:
+def _described(networks: Networks, origin: str, file: str | None, seeds: list[int | None]) -> list[dict[str, object]]:
     kinds = relu.kind(networks) if networks.cell == "relu" else [None] * len(networks)
     exact = _what_makes_exact(networks)
     proved = certificate.proved(networks)
@@ -92,7 +149,7 @@ def _described(
 
 
 def _certified(network: Networks, any_length: bool) -> dict[str, object]:
-    """Return what is proved: max_length None means words of any length to depth `certificate.MAX_DEPTH`."""
+    """Say what is proved: max_length None means words of any length to depth `certificate.MAX_DEPTH`."""
     if any_length:
         return {"proved": True, "max_length": None, "max_depth": certificate.MAX_DEPTH, "word": None}
     found: Certificate = certificate.certify(network, LONGEST, replay=False)
@@ -108,7 +165,7 @@ def _certified(network: Networks, any_length: bool) -> dict[str, object]:
 
 
 def _what_makes_exact(networks: Networks) -> list[dict[str, float] | None]:
-    """For each run the smallest gain, or the ReLU's u and −B / A, that is shown to make an exact counter of it."""
+    """Find for each run the smallest gain, or the ReLU's u and −B / A, that is shown to make an exact counter of it."""
     if networks.cell == "relu":
         counts = (relu.kind(networks) == "counter") & certificate.exact_counters(rounding.in_steps(networks))
         return [{"u": 1, "ratio": 1} if yes else None for yes in counts]
@@ -118,5 +175,5 @@ def _what_makes_exact(networks: Networks) -> list[dict[str, float] | None]:
 
 
 def _decimals(array: np.ndarray) -> object:
-    """Nested lists of the shortest decimals that mean the same float32."""
+    """Give nested lists of the shortest decimals that mean the same float32."""
     return [_decimals(part) for part in array] if array.ndim else float(str(array[()]))

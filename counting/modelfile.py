@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LARGEST = 2**28
 """Bytes of a file that is read at all: such a network has 24 numbers, a checkpoint around it may have more."""
 
+LARGEST_NPZ = 2**24
+
 DEEPEST = 32
 """Containers inside containers that are looked through."""
 
@@ -213,11 +215,15 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _npz(archive: zipfile.ZipFile) -> dict[str, Tensor]:
-    if sum(member.file_size for member in archive.infolist()) > 2**24:
+    if sum(member.file_size for member in archive.infolist()) > LARGEST_NPZ:
         raise BadModel("holds arrays of more than 16 MB, too large for a network of hidden size 1")
+    if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in archive.infolist()):
+        raise BadModel("is compressed in a way that NumPy does not write: save it with numpy.savez")
     tensors = {}
     for name in archive.namelist():
-        array = np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+        with archive.open(name) as member:
+            # No more than it says, since a few bytes may unpack to many.
+            array = np.load(io.BytesIO(member.read(LARGEST_NPZ)), allow_pickle=False)
         tensors[name.removesuffix(".npy")] = Tensor(array.shape, array.dtype.name, partial(np.asarray, array))
     return tensors
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-LARGEST_PICKLE = 2**22
+LARGEST_PICKLE = 2**20
 """Bytes of a pickle that is followed: the state_dict of a small network has a few thousand."""
 
 LARGEST_TENSOR = 2**12

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Browser, Page
+from safetensors.torch import save
+from torch import nn
 
-from counting import cells, dyck, evaluation, lab, rounding
-from counting.anatomy import functions
+from counting import cells, dyck, evaluation, lab, modelfile, rounding
+from counting.anatomy import functions, relu
 from counting.cells import Networks
 from counting.dyck import Words
 
@@ -179,6 +184,98 @@ def test_what_is_no_word_is_named_with_its_position(core: Page, text: str, said:
 
 
 @pytest.fixture
+def own(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """The page that `show --html` writes, on a phone. Whatever it asks for outside itself is a fault."""
+    faults: list[str] = []
+    path = tmp_path / "own.html"
+    path.write_text(lab.page(cells.exact("relu"), "(()())", "exact </script>.pt"), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(("file:", "blob:")) else faults.append(asked.url))
+    page.goto(path.as_uri())
+    yield page
+    assert faults == []
+    page.close()
+
+
+def give(page: Page, path: Path, content: dict[str, torch.Tensor] | bytes) -> None:
+    path.write_bytes(content if isinstance(content, bytes) else save(content))
+    page.locator("[name=file]").set_input_files(path)
+    page.wait_for_function("""name => document.querySelector('[data-text=file-error]').textContent.includes(name)
+        || [...document.querySelectorAll('[name=run] option')].some(one => one.selected && one.text === name)""", arg=path.name)
+
+
+def test_a_page_of_its_own_opens_on_the_network_and_the_word(own: Page) -> None:
+    assert "Right at all 6 steps" in result(own)
+    assert "of any length" in own.locator("[data-text=certificate]").inner_text()
+    assert own.locator("[name=run]").inner_text() == "exact </script>.pt"
+    assert own.locator("[name=cell][value=lstm]").is_disabled()
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, partial(nn.RNN, nonlinearity="relu")])
+def test_a_file_that_is_dropped_is_read_as_python_reads_it(own: Page, layer, bias, outputs, tmp_path: Path, core: Page) -> None:
+    torch.manual_seed(3)
+    module = nn.ModuleDict({"rnn": layer(2, 1, bias=bias), "fc": nn.Linear(1, outputs, bias=bias)})
+    give(own, tmp_path / "mine.safetensors", module.state_dict())
+    network = modelfile.load(tmp_path / "mine.safetensors")
+    found = own.evaluate("counterLab.networks.at(-1)")
+    assert networks([found]) == network
+    assert found["kind"] == (relu.kind(network)[0] if network.cell == "relu" else None)
+    assert "First wrong" in result(own), "an untrained network fails on some word of the page"
+    word = Words.from_strings(["".join("()"[n % 2] * int(r) for n, r in enumerate(found["certificate"]["word"].split(".")))])
+    failed = evaluation.first_failure(network, word)[0, 0]
+    assert f"First wrong at step {failed} of {word.longest}" in result(own)
+
+
+def test_what_is_found_in_a_file_can_be_linked_and_downloaded(own: Page, browser: Browser, tmp_path: Path) -> None:
+    give(own, tmp_path / "mine.safetensors", cells.initialize("gru", [3]).to_torch(0).state_dict())
+    said = result(own)
+    box = [own.locator(one).bounding_box() for one in (".lab-result", ".lab-plot")]
+    assert box[0]["y"] >= 0 and box[1]["y"] + box[1]["height"] <= 800, "verdict and plot are on the screen"
+    with own.expect_download() as file:
+        own.get_by_role("button", name="Download").click()
+    found = json.loads(Path(file.value.path()).read_text("utf-8"))
+    word = Words.from_strings([found["word"]])
+    assert evaluation.first_failure(cells.initialize("gru", [3]), word)[0, 0] == found["first_failure"]
+    again = browser.new_page()
+    again.goto(own.locator("[data-link]").evaluate("link => link.href"))
+    assert result(again) == said
+    again.close()
+
+
+def lstm_with(**more: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**nn.ModuleDict({"rnn": nn.LSTM(2, 1), "fc": nn.Linear(1, 2)}).state_dict(), **more}
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    (lambda: lstm_with(**{"emb.weight": torch.ones(2, 2)}), "emb.weight (2, 2), which would be passed over"),
+    (lambda: lstm_with(**{"fc.bias": torch.full((2,), torch.nan)}), "no numbers"),
+    (lambda: lstm_with(**{"rnn.weight_ih_l0": torch.ones(4, 3)}), "where (4, 2) is needed: two symbols"),
+    (lambda: lstm_with(**{"rnn.weight_ih_l0_reverse": torch.ones(4, 2)}), "in one direction"),
+    (lambda: {n: t.half() for n, t in lstm_with().items()}, "half precision"),
+    (lambda: {n: t.double() for n, t in lstm_with().items()}, "F64"),
+    (lambda: nn.ModuleDict({"rnn": nn.LSTM(2, 2), "fc": nn.Linear(2, 2)}).state_dict(), "needs one unit"),
+    (lambda: {"fc.weight": torch.ones(2, 1)}, "needs a recurrent layer"),
+    (lambda: save(lstm_with())[:-1], "is not whole"),
+    (lambda: save(lstm_with()) + b"x", "is not whole"),
+    (lambda: b"PK\3\4" + bytes(100), "torch.save"),
+    (lambda: b"\xff" * 7 + b"\0{}", "is not whole"),
+    (lambda: b"", "is not safetensors"),
+    (lambda: (18).to_bytes(8, "little") + b'{"a":{"shape":"x"}}', "header that cannot be read"),
+    (lambda: (18).to_bytes(8, "little") + b'{"constructor":{}}', "does not say shape"),
+])  # fmt: skip
+def test_a_file_that_the_lab_cannot_read_says_why_on_the_page(own: Page, content, reason: str, tmp_path: Path) -> None:
+    before = result(own)
+    give(own, tmp_path / "bad.safetensors", content())
+    said = own.locator("[data-text=file-error]").inner_text()
+    assert said.startswith("bad.safetensors ") and reason in said
+    assert result(own) == before
+
+
+@pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """The built lab as it opens. Whatever the browser complains about, or asks for outside, is a fault."""
     faults: list[str] = []
@@ -303,6 +400,8 @@ class TestBuiltLab:
             shown(page, state)
             assert "First wrong" in result(page)
             assert page.locator("#lab-error").text_content() == ""
+            assert page.locator(".lab-result").bounding_box()["y"] >= 0
+            assert page.locator(".lab-plot").bounding_box()["y"] < 500, "verdict and plot are on the screen"
 
     def test_nothing_sticks_out_for_any_cell_on_a_phone(self, page: Page) -> None:
         page.set_viewport_size({"width": 390, "height": 800})

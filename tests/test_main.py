@@ -167,6 +167,36 @@ def test_what_cannot_be_printed_is_2(sink, leaky):
     assert "Exception ignored" not in run.stderr
 
 
+@pytest.mark.parametrize("form", ["svg", "png", "html"])
+def test_show_writes_a_picture_or_a_page(form, leaky, tmp_path, capsys):
+    path = tmp_path / f"drawn.{form}"
+    assert command.main(["show", leaky, "--output", str(path), *["--html"] * (form == "html")]) == 0
+    assert "fails at  step 99 of 100" in capsys.readouterr().out
+    content = path.read_bytes()
+    assert content.startswith({"svg": b"<?xml", "png": b"\x89PNG", "html": b"<!doctype html>"}[form])
+    assert form != "svg" or b"first wrong: 99" in content
+
+
+def test_show_takes_a_word_and_says_where_none_is_known(exact, leaky, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["show", leaky, "(())"]) == 0
+    assert "fails at  no step" in capsys.readouterr().out
+    assert (tmp_path / "leaky.svg").exists()
+    assert command.main(["show", exact, "--shortest"]) == 0
+    assert "no word on which it fails is known" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["(()x"], "x"), (["--output", "a.gif"], ".svg or .png"), (["--html", "--output", "a.png"], ".html")],
+)
+def test_show_refuses_in_words(arguments, reason, leaky, capsys):
+    assert command.main(["show", leaky, *arguments]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert reason in printed.err
+
+
 def test_the_recipe_of_the_readme_as_it_stands(tmp_path):
     """Its Python saves a network, its command certifies it; of the example it says what is printed first."""
     root = Path(__file__).parent.parent

@@ -19,7 +19,6 @@ if (ROOT / "counting").is_dir():
     sys.path.insert(0, str(ROOT))  # `jb build .` need not have the library installed
 
 PAGE = "book/lab"
-SCRIPTS = ("networks.js", "cells.js", "words.js", "plot.js", "lab.js")  # each uses those before it
 
 
 class LabFigure(Figure):
@@ -54,6 +53,8 @@ def _draw(path: Path) -> None:
 def _add_scripts(app: Sphinx, page: str, _template: str, _context: dict, _doctree: nodes.document | None) -> None:
     if page == PAGE:
         app.add_css_file("lab/lab.css")
+        from counting.lab import SCRIPTS
+
         for script in SCRIPTS:
             app.add_js_file(f"lab/{script}", loading_method="defer")
 
@@ -63,7 +64,7 @@ def _write_networks(app: Sphinx, exception: Exception | None) -> None:
         return
     from counting import lab
 
-    target = Path(app.outdir) / "_static" / "lab" / SCRIPTS[0]
+    target = Path(app.outdir) / "_static" / "lab" / lab.SCRIPTS[0]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(lab.script(), encoding="utf-8")
 

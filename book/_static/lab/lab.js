@@ -33,7 +33,7 @@
 
   const GENERATED = { random: ["length", "seed"], zigzag: ["length", "peak"], tower: ["n"], failing: [] };
 
-  const state = { ...START, ...AS_FOUND, network: "paper-lstm-0", at: null };
+  const state = { ...START, ...AS_FOUND, network: lab.start ?? "paper-lstm-0", at: null };
   const byId = new Map(lab.networks.map((entry) => [entry.id, entry]));
   let page = null; // the elements, once they are there
   let seen = null; // the trace of the present word
@@ -66,6 +66,34 @@
     const exact = entry().exact;
     return exact !== null && slidersOf(entry()).every((name) => (state[name] ?? found()[name]) === exact[name]);
   };
+
+  /** Takes a network that the reader brought into the list; without a proof, its failing word is one of the page's. */
+  function add(one) {
+    if (!one || byId.has(one.id)) return one;
+    one.certificate = { proved: false, max_length: null, ...failingWord(one) };
+    lab.networks.push(one);
+    byId.set(one.id, one);
+    return one;
+  }
+
+  /** The shortest of the page's words, cut where it can be, on which a network fails: {word, length}; word null if none. */
+  function failingWord(one) {
+    const shorter = [2, 4, 6, 8].flatMap((length) => Array.from({ length: 2 * length }, (_, n) => lab.random(length, n)));
+    const longer = [20, 50, 100, 300, 1000, 2000].flatMap((length) => [1, 2].map((n) => lab.random(length, n)));
+    const regular = [1, 2, 3, 5, 10, 20, 50, 200, 1000, 5000].flatMap((n) => [lab.tower(n), lab.zigzag(2000, n)]);
+    const failing = lab.networks.filter((other) => other.certificate.word && other.origin !== "own").map((other) => lab.fromRuns(other.certificate.word));
+    const words = [...shorter, ...longer, ...regular, ...failing];
+    let [least, length] = [null, Infinity];
+    for (const tokens of words) {
+      const failed = lab.firstFailure(one, tokens);
+      if (failed === tokens.length) continue;
+      const depth = tokens.subarray(0, failed + 1).reduce((sum, token) => sum + 1 - 2 * token, 0);
+      if (failed + 1 + depth >= length) continue;
+      length = failed + 1 + depth; // the shortest word that begins so: it closes at once what is open
+      least = Int8Array.from({ length }, (_, t) => (t <= failed ? tokens[t] : 1));
+    }
+    return { word: least && lab.toRuns(least), length, tried: words.length };
+  }
 
   /** The word: {tokens}, or {error}. */
   function word() {
@@ -109,8 +137,8 @@
     Object.assign(state, START, AS_FOUND, { at: null });
     const faults = [];
     const network = given.get("network") ?? state.network;
-    if (byId.has(network)) state.network = network;
-    else faults.push(`The link names a network that is not here, ${network}.`);
+    if (byId.has(network) || add(lab.fromId(network))) state.network = network;
+    else faults.push(`The link names a network that is not here, ${lab.printable(network)}.`);
     const [kind, ...rest] = (given.get("word") ?? "failing").split(".");
     const numbers = new Map(Object.entries(GENERATED)).get(kind);
     if (numbers) {
@@ -143,6 +171,7 @@
   /** Writes the address, not more often than browsers allow. */
   function writeHash() {
     clearTimeout(writing);
+    page.link.href = toHash();
     writing = setTimeout(() => history.replaceState(null, "", toHash()), 250);
   }
 
@@ -183,7 +212,11 @@
 
   /** What is proved of the network, and of the weights as they are moved now. */
   function certificateText() {
-    const { proved, max_length, max_depth, word: failing, length, shortest: least } = entry().certificate;
+    const { proved, max_length, max_depth, word: failing, length, shortest: least, tried } = entry().certificate;
+    if (tried) {
+      const found = failing ? `Wrong on a word of ${lab.count(length)} symbols, the shortest found among ${tried} words.` : `Right on all ${tried} words of this page, which is no proof.`;
+      return `${entry().taken} ${found} For a proof: python -m counting certify FILE`;
+    }
     if (proved && max_length === null) return `Proved right on every word, of any length, to depth ${lab.count(max_depth)}.`;
     if (proved) return `Proved right on every word of up to ${lab.count(max_length)} symbols.`;
     if (!failing) return "Neither a proof nor a failing word was found.";
@@ -195,6 +228,7 @@
     const { cell, kind, origin, exact } = entry();
     if (!movable()) return kind === "dead" ? "This cell is dead: no bracket raises its state, so there is no step to move." : `This cell is ${kind}: ( does not raise and ) lower its state, so there is no step to move.`;
     if (isExact() && isMoved()) return "An exact counter: proved right on every word, of any length, to depth 16,777,216.";
+    if (origin === "own" && exact === null) return "The slider moves its weights; nothing is proved of them here.";
     if (cell === "gru") return "No trained GRU counts, whatever the factor: its state stays between −1 and 1.";
     if (cell === "lstm") return origin === "exact" ? "A factor below 1 opens the saturated gates again." : `Times ${exact.gain} its gates saturate, and it counts exactly: proved.`;
     return "At u = 1 and −B/A = 1 it counts exactly: proved. The track is finest at 1. A moved slider measures the state in steps of A.";
@@ -294,11 +328,12 @@
   }
 
   function networkName(one = entry()) {
-    return `${CELL_NAMES[one.cell]}, ${one.origin === "exact" ? "by hand" : `seed ${one.seed}`}`;
+    return `${CELL_NAMES[one.cell]}, ${one.origin === "own" ? one.file : one.origin === "exact" ? "by hand" : `seed ${one.seed}`}`;
   }
 
   /** A run in the list: its seed and how far it is known to count. */
   function optionText(one) {
+    if (one.origin === "own") return one.file;
     if (one.origin === "exact") return "exact counter";
     const { proved, max_length, length } = one.certificate;
     const fate = proved ? (max_length === null ? "proved right" : `right to ${lab.count(max_length)}`) : `fails at ${lab.count(length)}`;
@@ -313,7 +348,9 @@
     page.check("origin", origin);
     page.check("kind", state.kind);
     page.check("view", state.view);
-    page.radio("origin", "exact").disabled = cell === "gru";
+    for (const one of Object.keys(CELL_NAMES)) page.radio("cell", one).disabled = !lab.networks.some((other) => other.cell === one);
+    for (const from of ["paper", "counting", "exact", "own"]) page.radio("origin", from).disabled = !lab.networks.some((one) => one.cell === cell && one.origin === from);
+    page.radio("origin", "own").parentElement.hidden = !lab.networks.some((one) => one.origin === "own");
     page.radio("kind", "failing").disabled = !entry().certificate.word;
     page.input("run").replaceChildren(...family.map((one) => new Option(optionText(one), one.id, false, one.id === state.network)));
     for (const name of Object.keys(NUMBERS)) page.input(name).value = state[name];
@@ -321,7 +358,7 @@
     for (const part of page.all("[data-kind]")) part.hidden = !part.dataset.kind.split(" ").includes(state.kind);
     for (const part of page.all("[data-slider]")) part.hidden = !slidersOf(entry()).includes(part.dataset.slider);
     for (const name of slidersOf(entry())) showSlider(name);
-    page.button("found").textContent = origin === "exact" ? "As built" : "What training found";
+    page.button("found").textContent = origin === "own" ? "As in the file" : origin === "exact" ? "As built" : "What training found";
     page.button("found").setAttribute("aria-pressed", !isMoved());
     page.button("exact").setAttribute("aria-pressed", isExact());
     page.button("exact").disabled = entry().exact === null;
@@ -377,7 +414,7 @@
   /** A network of this cell and origin: as many as possible of the present choices stay. */
   function choose(cell, origin) {
     const family = (from) => lab.networks.filter((one) => one.cell === cell && one.origin === from && one.kind !== "dead");
-    const one = [...family(origin), ...family("paper")][0];
+    const one = [...family(origin), ...family("paper"), ...family("own")][0];
     change({ network: one.id, ...AS_FOUND });
   }
 
@@ -392,12 +429,50 @@
     "next-seed": () => change({ seed: (state.seed + 1) % 2 ** 32 }),
     back: () => moveTo(step() - 1),
     on: () => moveTo(step() + 1),
+    download,
     "to-failure": () => {
       state.at = null;
       draw();
       writeHash();
     },
   };
+
+  /** A file that the reader drops or chooses: the lab opens on it, or says why it cannot. */
+  async function open(file) {
+    page.text("file-error").textContent = "";
+    try {
+      const one = add(lab.fromSafetensors(await file.slice(0, 2 ** 20 + 1).arrayBuffer(), file.name));
+      change({ ...START, ...AS_FOUND, network: one.id });
+      inSight();
+    } catch (error) {
+      const reason = error instanceof lab.BadFile ? error.message : "cannot be read.";
+      page.text("file-error").textContent = `${lab.printable(file.name)} ${reason}`;
+    }
+  }
+
+  /** What is found, as a JSON file: network, word, first wrong step, states and outputs. */
+  function download() {
+    const { parameters, file, cell } = networkAt(entry(), state);
+    const { h, c, gates, logits, firstFailure, tokens } = seen;
+    const plain = (values) => Array.from(values, (value) => Number(shortest(value)));
+    const found = {
+      network: { cell, file, parameters },
+      word: lab.text(tokens),
+      first_failure: firstFailure < tokens.length ? firstFailure : null,
+      states: { h: plain(h), c: plain(c) },
+      gates: Object.fromEntries(Object.entries(gates).map(([name, values]) => [name, plain(values)])),
+      logits: logits.map(plain),
+      link: new URL(toHash(), location.href).href,
+    };
+    const url = URL.createObjectURL(new Blob([JSON.stringify(found, null, 1)], { type: "application/json" }));
+    Object.assign(element("a"), { href: url, download: `${cell}-finding.json` }).click();
+    setTimeout(() => URL.revokeObjectURL(url));
+  }
+
+  /** Scrolls verdict and plot onto the screen, wherever the link stood that led to them. */
+  function inSight() {
+    page.stage.scrollIntoView({ block: "start" });
+  }
 
   function onInput({ target }) {
     const { name, value } = target;
@@ -408,7 +483,8 @@
 
   function onChange({ target }) {
     const { name, value } = target;
-    if (name === "cell") choose(value, entry().origin);
+    if (name === "file") target.files[0] && open(target.files[0]).then(() => (target.value = ""));
+    else if (name === "cell") choose(value, entry().origin);
     else if (name === "origin") choose(entry().cell, value);
     else if (name === "run") change({ network: value, ...AS_FOUND });
     else if (name === "kind") change(value === "typed" && seen ? { kind: value, typed: lab.text(seen.tokens) } : { kind: value });
@@ -449,6 +525,7 @@
       input: (name) => find(`[name="${name}"]`),
       radio: (name, value) => find(`[name="${name}"][value="${value}"]`),
       check: (name, value) => (find(`[name="${name}"][value="${value}"]`).checked = true),
+      link: stage.querySelector("[data-link]"),
       button: (name) => find(`[data-do="${name}"]`),
       text: (name) => find(`[data-text="${name}"]`),
       slider: (name) => find(`[data-slider="${name}"]`),
@@ -461,11 +538,25 @@
     }
     page.svg.addEventListener("pointerdown", onPointer);
     page.svg.addEventListener("pointermove", onPointer);
-    for (const link of document.querySelectorAll("a[data-lab]")) link.href = `#${link.dataset.lab}`;
+    for (const link of document.querySelectorAll("a[data-lab]")) {
+      link.href = `#${link.dataset.lab}`;
+      link.addEventListener("click", inSight); // also where the address stays as it is
+    }
     // From the event, not from the address: the state before may have been written there since.
-    window.addEventListener("hashchange", ({ newURL }) => update(fromHash(new URL(newURL).hash)));
+    window.addEventListener("hashchange", ({ newURL }) => {
+      update(fromHash(new URL(newURL).hash));
+      inSight();
+    });
+    // The whole lab takes a file that is dropped; beside it a browser would leave the page for the file.
+    for (const part of [document, frame]) {
+      part.addEventListener("dragover", (event) => event.preventDefault());
+      part.addEventListener("drop", (event) => event.preventDefault());
+    }
+    frame.addEventListener("drop", ({ dataTransfer }) => dataTransfer.files[0] && open(dataTransfer.files[0]));
     new ResizeObserver(() => seen && draw()).observe(page.svg);
-    update(fromHash(location.hash));
+    const linked = location.hash.length > 1;
+    update(fromHash(linked || !lab.start ? location.hash : `#network=${lab.start}&word=${lab.word}`));
+    if (linked) inSight();
   }
 
   Object.assign(lab, { networkAt, shortest });
