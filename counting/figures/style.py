@@ -5,6 +5,8 @@ Colours are those of Okabe and Ito (2008), told apart by readers with any colour
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -60,7 +62,7 @@ def use() -> None:
 
 
 def axes(
-    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = WIDTH, **options: object
+    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = WIDTH, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with rows × columns axes, as a flat list. width: of all; height: of one row, in inches."""
     figure, grid = plt.subplots(
