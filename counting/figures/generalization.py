@@ -65,8 +65,8 @@ def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int, bins: 
     figure, panels = axes(rows=len(first), height=1.75, width=NARROW, sharex=True)
     length = int(word.lengths[0])
     for ax, (cell, values) in zip(panels, first.items(), strict=True):
-        edges = np.linspace(0, length, bins + 1).tolist()
-        ax.hist(values, bins=edges, color=COLORS[cell], alpha=0.75)
+        edges = np.linspace(0, length, bins + 1)
+        ax.hist(values, bins=edges.tolist(), color=COLORS[cell], alpha=0.75)
         ax.axvline(constant, color=BASELINE, linestyle=":", label="“both allowed” fails")
         depth = ax.twinx()
         depth.plot(word.depth[0, :length], color="black", linewidth=0.7)
@@ -98,8 +98,10 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
             _band(ax, rows.peak, rows.share, rows.low, rows.high, cell)
         ax.set(xscale="log", xlabel=f"peak of {word}", ylabel="runs right, share", ylim=(-0.03, 1.03))
         ax.set_xticks([1, 30, 1000], ["1", "30", "1000"])
-    legend: dict[str, Any] = {"loc": "outside lower center", "ncols": 4, "columnspacing": 0.8, "handletextpad": 0.4}
-    figure.legend(*panels[0].get_legend_handles_labels(), **legend)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center", ncols=4, columnspacing=0.8, handletextpad=0.4,
+    )  # fmt: skip
     return figure
 
 

@@ -124,12 +124,8 @@ def rates(frame: pd.DataFrame) -> Figure:
     figure, (left, right) = axes(rows=2, height=2.4, width=NARROW, sharex=True)
     for k, (cell, rows) in enumerate(frame.groupby("cell", sort=False)):
         at = rows.rate * 1.12 ** (k - 1)  # side by side
-        look: dict[str, Any] = {
-            "color": COLORS[cell],
-            "marker": MARKERS[cell],
-            "linestyle": LINES[cell],
-            "linewidth": 1.2,
-        }
+        look: dict[str, Any] = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
+        look["linewidth"] = 1.2
         _bars(left, at, rows.middle, rows.low, rows.high, label=CELL_NAMES[cell], **look)
         _bars(right, at, rows.share, rows.share_low, rows.share_high, **look)
         for ax, y in ((left, rows.middle), (right, rows.share)):

@@ -28,7 +28,7 @@ def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
     figure, (top, middle, bottom) = style.axes(rows=3, height=1.5, width=style.NARROW)
     start = 0
     marks: list[tuple[float, str]] = []
-    for word in map(short.__getitem__, range(len(short))):
+    for word in (short[i] for i in range(len(short))):
         length = int(word.lengths[0])
         _mountain(top, word, start)
         marks += zip(start + np.arange(length) + 0.5, word.strings()[0], strict=True)
