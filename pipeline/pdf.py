@@ -127,8 +127,6 @@ def _article(soup: BeautifulSoup, path: Path, names: Mapping[Path, str]) -> Tag:
         tag.decompose()
     for tag in article.select("noscript"):  # what stands for an interactive part where nothing can be clicked
         tag.unwrap()
-    for tag in article.select("details"):  # nothing can be unfolded on paper: proofs and answers are open
-        tag["open"] = ""
     for tag in article.select("[id]"):
         tag["id"] = f"{path.stem}.{tag['id']}"
     for image in article.select("img[src]"):

@@ -33,8 +33,8 @@ def labelled(figure: Figure, panels: int) -> None:
     assert isinstance(figure, Figure)
     axes = [ax for ax in figure.axes if ax.get_xlabel() or ax.get_ylabel()]
     assert len(figure.axes) >= panels and axes
-    assert any(ax.get_xlabel() for ax in axes)
-    assert any(ax.get_ylabel() for ax in axes)
+    assert any(ax.get_xlabel() for ax in axes) or figure.get_supxlabel()
+    assert any(ax.get_ylabel() for ax in axes) or figure.get_supylabel()
     assert all(ax.has_data() for ax in figure.axes)
     figure.canvas.draw()
 
