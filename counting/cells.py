@@ -1,7 +1,7 @@
-"""The networks: one recurrent cell of hidden size 1 with a linear read-out of two outputs.
+"""The networks: one recurrent layer with a linear read-out; for Dyck-1 one unit, two symbols, two outputs.
 
-A `Networks` is a stack of runs of one cell, under PyTorch's parameter names, shapes and gate order. The input is
-one-hot, `(` first; output 0 says whether `(` may come next, output 1 whether `)` may.
+A `Networks` is a stack of runs of one cell and size, under PyTorch's parameter names, shapes and gate order. The input
+is one-hot; of Dyck-1 `(` first, output 0 says whether `(` may come next, output 1 whether `)` may.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ GATES = {"lstm": 4, "gru": 3, "relu": 1}
 
 CELLS = tuple(GATES)
 
+MOST = {"units": 6, "symbols": 12, "outputs": 12}
+"""The largest networks that the engine takes; the smallest have one unit, two symbols, one output."""
+
 
 class UnknownCell(ValueError):
     """A cell's name that is not one of `CELLS`."""
@@ -32,16 +35,22 @@ def gates(cell: str) -> int:
     return GATES[cell]
 
 
-def shapes(cell: str) -> dict[str, tuple[int, ...]]:
-    """Shape of each parameter of one network, in the order in which PyTorch initializes them."""
-    g = gates(cell)
+def shapes(cell: str, units: int = 1, symbols: int = 2, outputs: int = 2) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter of one network, in the order in which PyTorch initializes them.
+
+    Raises UnknownCell, and ValueError for sizes beyond `MOST`.
+    """
+    for (name, most), size in zip(MOST.items(), (units, symbols, outputs), strict=True):
+        if not 1 <= size <= most:
+            raise ValueError(f"{name} must be from 1 to {most}; got {size}")
+    rows = gates(cell) * units
     return {
-        "weight_ih_l0": (g, 2),
-        "weight_hh_l0": (g, 1),
-        "bias_ih_l0": (g,),
-        "bias_hh_l0": (g,),
-        "output.weight": (2, 1),
-        "output.bias": (2,),
+        "weight_ih_l0": (rows, symbols),
+        "weight_hh_l0": (rows, units),
+        "bias_ih_l0": (rows,),
+        "bias_hh_l0": (rows,),
+        "output.weight": (outputs, units),
+        "output.bias": (outputs,),
     }
 
 
@@ -50,7 +59,8 @@ class Networks:
     """A stack of trained or untrained runs of one cell.
 
     cell: "lstm", "gru" or "relu".
-    parameters: name -> array (runs, *shape), float32 (or all float64), keys and shapes as in `shapes(cell)`.
+    parameters: name -> array (runs, *shape), float32 (or all float64), keys and shapes as in `shapes(cell, …)` for
+    some number of units, symbols and outputs.
     The arrays are copies.
 
     Raises ValueError for missing, unknown or misshapen parameters and for mixed or other dtypes. Values may be
@@ -66,6 +76,7 @@ class Networks:
         if set(given) != set(expected):
             raise ValueError(f"a {self.cell} has the parameters {sorted(expected)}, not {sorted(given)}")
         arrays = {name: np.array(given[name], order="C") for name in expected}
+        expected = shapes(self.cell, *_sizes(arrays))
         dtypes = {array.dtype.name for array in arrays.values()}
         if len(dtypes) != 1 or not dtypes <= {"float32", "float64"}:
             raise ValueError(f"parameters must all be float32 or all float64, not {', '.join(sorted(dtypes))}")
@@ -100,6 +111,11 @@ class Networks:
         return f"Networks({self.cell!r}, {len(self)} runs, {self.dtype.name})"
 
     @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Numbers of units, symbols and outputs."""
+        return _sizes(self.parameters)
+
+    @property
     def dtype(self) -> np.dtype:
         """Floating point of all parameters: float32 or float64."""
         return self.parameters["output.bias"].dtype
@@ -116,45 +132,58 @@ class Networks:
         return Networks(self.cell, {name: array.astype(dtype) for name, array in self.parameters.items()})
 
     def to_torch(self, run: int) -> torch.nn.Module:
-        """Run `run` as a `reference.Counter`: `nn.LSTM`, `nn.GRU` or `nn.RNN` with an `nn.Linear(1, 2)`."""
+        """Run `run` as a `reference.Counter`: `nn.LSTM`, `nn.GRU` or `nn.RNN` with an `nn.Linear`."""
         from counting import reference
 
         return reference.from_parameters(self.cell, {name: a[run] for name, a in self.parameters.items()})
 
     @staticmethod
     def from_torch(modules: Iterable[torch.nn.Module]) -> Networks:
-        """Networks of PyTorch modules, each with one recurrent layer and one linear read-out.
+        """Networks of PyTorch modules: `reference.Counter`s, or any with one recurrent layer of one unit and a read-out.
 
         Raises ValueError where a module is not such a network, or is one with more to it.
         """
-        from counting import modelfile
+        from counting import modelfile, reference
 
-        return Networks.concatenate(modelfile.from_module(module).network for module in modules)
+        return Networks.concatenate(
+            Networks(module.cell, {name: array[None] for name, array in reference.to_parameters(module).items()})
+            if isinstance(module, reference.Counter)
+            else modelfile.from_module(module).network
+            for module in modules
+        )
 
     @staticmethod
     def concatenate(parts: Iterable[Networks]) -> Networks:
         """All runs of several stacks of one cell. Raises ValueError for none, or for different cells or dtypes."""
         parts = list(parts)
-        kinds = {(part.cell, part.dtype.name) for part in parts}
+        kinds = {(part.cell, part.dtype.name, *part.sizes) for part in parts}
         if len(kinds) != 1:
-            raise ValueError(f"networks of one cell and dtype are needed, got {sorted(kinds) or 'none at all'}")
+            raise ValueError(f"networks of one cell, dtype and size are needed, got {sorted(kinds) or 'none at all'}")
         return Networks(
             parts[0].cell,
             {name: np.concatenate([part.parameters[name] for part in parts]) for name in parts[0].parameters},
         )
 
 
-def initialize(cell: str, seeds: Iterable[int]) -> Networks:
-    """PyTorch's default initialization, U(−1, 1) at this size, one run for each seed.
+def initialize(cell: str, seeds: Iterable[int], units: int = 1, symbols: int = 2, outputs: int = 2) -> Networks:
+    """PyTorch's default initialization, U(−1, 1) / √units, one run for each seed.
 
     Run by run the same numbers as `torch.manual_seed(seed)` followed by the construction of the recurrent layer and
-    of `nn.Linear(1, 2)`; the global generator is left alone.
+    of the `nn.Linear`; the global generator is left alone.
     """
     from counting import reference
 
-    seeds = checked_seeds(seeds)
-    runs = [reference.default_parameters(shapes(cell), seed) for seed in seeds]
-    return Networks(cell, {name: np.stack([run[name] for run in runs]) for name in shapes(cell)})
+    seeds, expected = checked_seeds(seeds), shapes(cell, units, symbols, outputs)
+    runs = [reference.default_parameters(expected, seed) for seed in seeds]
+    return Networks(cell, {name: np.stack([run[name] for run in runs]) for name in expected})
+
+
+def _sizes(parameters: dict[str, np.ndarray]) -> tuple[int, int, int]:
+    """Read units, symbols and outputs off the shapes of parameters; 1, 2 and 2 where they are none's."""
+    ends = [parameters[name].shape[-1:] for name in ("weight_hh_l0", "weight_ih_l0", "output.bias")]
+    units, symbols, outputs = (end[0] if end else 0 for end in ends)
+    fine = all(1 <= size <= most for size, most in zip((units, symbols, outputs), MOST.values(), strict=True))
+    return (units, symbols, outputs) if fine else (1, 2, 2)
 
 
 def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ class Words:
 
     tokens: Array
     lengths: Array
+    symbols: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         tokens, lengths = np.asarray(self.tokens), np.asarray(self.lengths)

@@ -57,7 +57,9 @@ def entries() -> list[dict[str, object]]:
 def first_shown() -> tuple[Networks, Words]:
     """Return what the lab opens with: the first LSTM of the paper's regimen, and the shortest word it gets wrong."""
     network = results.load(results.FOLDER / f"{FILES['paper'].format('lstm')}.safetensors").networks[0]
-    return network, certificate.certify(network, LONGEST, replay=False).counterexample
+    word = certificate.certify(network, LONGEST, replay=False).counterexample
+    assert word is not None  # chapter 8: none of these networks is right to that length
+    return network, word
 
 
 def runs_of(word: Words) -> str:
@@ -98,7 +100,7 @@ def _certified(network: Networks, any_length: bool) -> dict[str, object]:
         "proved": found.proved,
         "max_length": LONGEST,
         "max_depth": None,
-        "word": runs_of(found.counterexample) if found.refuted else None,
+        "word": None if found.counterexample is None else runs_of(found.counterexample),
         "length": found.upper,
         "step": found.failing_step,
         "shortest": found.shortest,
@@ -110,8 +112,9 @@ def _what_makes_exact(networks: Networks) -> list[dict[str, float] | None]:
     if networks.cell == "relu":
         counts = (relu.kind(networks) == "counter") & certificate.exact_counters(rounding.in_steps(networks))
         return [{"u": 1, "ratio": 1} if yes else None for yes in counts]
-    counts = np.array([certificate.exact_counters(rounding.gained(networks, gain)) for gain in GAINS])
-    return [{"gain": GAINS[first]} if yes else None for first, yes in zip(counts.argmax(0), counts.any(0), strict=True)]
+    by_gain = np.array([certificate.exact_counters(rounding.gained(networks, gain)) for gain in GAINS])
+    found = zip(by_gain.argmax(0), by_gain.max(0), strict=True)
+    return [{"gain": GAINS[first]} if yes else None for first, yes in found]
 
 
 def _decimals(array: np.ndarray) -> object:

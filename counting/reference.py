@@ -7,6 +7,7 @@ authors' public code. Everything the engine does is held to this module.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -19,16 +20,18 @@ LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "relu": nn.RNN}
 
 
 class Counter(nn.Module):
-    """A recurrent layer of hidden size 1 and a linear read-out.
+    """A recurrent layer, for Dyck-1 of hidden size 1, and a linear read-out.
 
-    Input: one-hot symbols, (steps, 2) or (batch, steps, 2). Output: logits of the same leading shape, (…, 2).
+    Input: one-hot symbols, (steps, symbols) or (batch, steps, symbols). Output: logits of the same leading shape,
+    (…, outputs).
     """
 
-    def __init__(self, cell: str) -> None:
+    def __init__(self, cell: str, units: int = 1, symbols: int = 2, outputs: int = 2) -> None:
         super().__init__()
+        self.cell = cell
         extra = {"nonlinearity": "relu"} if cell == "relu" else {}
-        self.rnn = LAYERS[cell](2, 1, batch_first=True, **extra)
-        self.output = nn.Linear(1, 2)
+        self.rnn = LAYERS[cell](symbols, units, batch_first=True, **extra)
+        self.output = nn.Linear(units, outputs)
 
     def forward(self, symbols: torch.Tensor) -> torch.Tensor:
         """Give the logits after each symbol."""
@@ -37,8 +40,8 @@ class Counter(nn.Module):
 
 
 def one_hot(word: Words) -> torch.Tensor:
-    """Give the symbols of a single word as (steps, 2)."""
-    return nn.functional.one_hot(torch.from_numpy(word.tokens[0].astype(np.int64)), 2).float()
+    """Give the symbols of a single word as (steps, symbols)."""
+    return nn.functional.one_hot(torch.from_numpy(word.tokens[0].astype(np.int64)), word.symbols).float()
 
 
 def word_loss(module: nn.Module, word: Words, loss: str = "mse") -> torch.Tensor:
@@ -95,14 +98,22 @@ def fails_however(module: nn.Module, word: Words) -> bool:
 
 
 def default_parameters(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
-    """Draw what PyTorch's constructors draw after `torch.manual_seed(seed)`: at hidden size 1 all from U(−1, 1)."""
-    generator = torch.Generator().manual_seed(seed)
-    return {name: torch.empty(shape).uniform_(-1, 1, generator=generator).numpy() for name, shape in shapes.items()}
+    """Draw what PyTorch's constructors draw after `torch.manual_seed(seed)`: all from U(−1, 1) / √units."""
+    generator, bound = torch.Generator().manual_seed(seed), 1 / math.sqrt(shapes["weight_hh_l0"][-1])
+    return {
+        name: torch.empty(shape).uniform_(-bound, bound, generator=generator).numpy() for name, shape in shapes.items()
+    }
+
+
+def to_parameters(module: Counter) -> dict[str, np.ndarray]:
+    """Give the parameters under PyTorch's names of a layer and of a read-out, as `from_parameters` takes them."""
+    return {name.removeprefix("rnn."): p.detach().cpu().numpy() for name, p in module.named_parameters()}
 
 
 def from_parameters(cell: str, parameters: dict[str, np.ndarray]) -> Counter:
     """Make a `Counter` with these parameters, in their dtype."""
-    module = Counter(cell)
+    ends = (parameters[name].shape[-1] for name in ("weight_hh_l0", "weight_ih_l0", "output.bias"))
+    module = Counter(cell, *ends)
     tensors = {
         name if name.startswith("output.") else f"rnn.{name}": torch.from_numpy(np.array(array))
         for name, array in parameters.items()

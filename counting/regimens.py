@@ -101,8 +101,13 @@ class Regimen:
     loss: str = "mse"
     """What is minimized: "mse", the squared error of the sigmoids, or "bce", the cross-entropy of the logits."""
 
+    units: int = 1
+    """Size of the recurrent layer."""
+
     def __post_init__(self) -> None:
         cells.gates(self.cell)
+        most = cells.MOST["units"]
+        _check(_is_whole(self.units) and 1 <= self.units <= most, "units", self.units, f"an integer from 1 to {most}")
         _check(_is_whole(self.epochs) and self.epochs >= 1, "epochs", self.epochs, "an integer ≥ 1")
         _check(self.dtype in ("float32", "float64"), "dtype", self.dtype, "'float32' or 'float64'")
         _check(self.loss in LOSSES, "loss", self.loss, "'mse' or 'bce'")
@@ -134,9 +139,11 @@ class Regimen:
     def to_dict(self) -> dict[str, object]:
         """Give plain numbers and strings, for a manifest. A schedule becomes a dict of its four fields.
 
-        The loss stands there only where it is another than the paper's: manifests older than this choice lack it.
+        The loss and the units stand there only where they are others than the paper's: manifests older than this
+        choice lack them.
         """
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("loss", "mse")}
+        paper = {"loss": "mse", "units": 1}
+        return {name: value for name, value in asdict(self).items() if paper.get(name) != value}
 
     @staticmethod
     def from_dict(entries: dict[str, Any]) -> Regimen:

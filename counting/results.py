@@ -96,7 +96,7 @@ def obtain(
         raise ValueError(f"COUNTING_RESULTS must be one of {MODES}; got {mode!r}")
     seeds = checked_seeds(seeds)
     if (start := options.pop("start", None)) is None:
-        start = training.initial_networks(regimen, seeds)
+        start = training.initial_networks(regimen, seeds, words)
     checkpoints = tuple(sorted(set(options.pop("checkpoints", ()))))
 
     def sweep(part: slice) -> Sweep:

@@ -258,17 +258,21 @@ def _train_group(
     return learn(group, regimen, seeds, kept, watch)
 
 
-def initial_networks(regimen: Regimen, seeds: Iterable[int]) -> Networks:
-    """Give the networks that the regimen's runs start from: PyTorch's by seed, changed as the regimen says."""
-    networks = cells.initialize(regimen.cell, seeds)
-    drawn = networks.parameters
+def initial_networks(regimen: Regimen, seeds: Iterable[int], words: Words | None = None) -> Networks:
+    """Give the networks that the regimen's runs start from: PyTorch's by seed, changed as the regimen says.
+
+    words: of the language to learn, whose symbols and outputs they have; None for Dyck-1.
+    """
+    sizes = (2, 2) if words is None else (words.symbols, words.targets.shape[-1])
+    networks = cells.initialize(regimen.cell, seeds, regimen.units, *sizes)
+    drawn, units = networks.parameters, regimen.units
     scaled = {name: array * np.float32(regimen.initial_scale) for name, array in drawn.items()}
     if regimen.cell == "lstm":
-        scaled["bias_ih_l0"][:, 1] += np.float32(regimen.forget_bias)
+        scaled["bias_ih_l0"][:, units : 2 * units] += np.float32(regimen.forget_bias)
     if regimen.cell == "relu":
         scaled["bias_ih_l0"] += np.float32(regimen.hidden_bias)
         if regimen.recurrent_weight == "identity":
-            scaled["weight_hh_l0"] = np.ones_like(drawn["weight_hh_l0"])
+            scaled["weight_hh_l0"] = np.broadcast_to(np.eye(units, dtype=np.float32), drawn["weight_hh_l0"].shape)
         elif regimen.recurrent_weight == "positive":
             scaled["weight_hh_l0"] = np.abs(drawn["weight_hh_l0"])
     return Networks(regimen.cell, scaled).astype(regimen.dtype)
@@ -329,10 +333,14 @@ def checked(
     if not all(isinstance(epoch, (int, np.integer)) and 0 <= epoch <= regimen.epochs for epoch in kept):
         raise ValueError(f"checkpoints must be epochs from 0 to {regimen.epochs}; got {list(kept)}")
     if start is None:
-        start = initial_networks(regimen, seeds)
+        start = initial_networks(regimen, seeds, words)
     elif start.cell != regimen.cell or len(start) != len(seeds):
         raise ValueError(
             f"the start must be {len(seeds)} networks of cell {regimen.cell!r}, one a seed; "
             f"got {len(start)} of {start.cell!r}"
         )
+    for part in (words, validation):
+        wanted = (regimen.units, part.symbols, part.targets.shape[-1])
+        if start.sizes != wanted:
+            raise ValueError(f"networks of {wanted} units, symbols and outputs are needed; the start has {start.sizes}")
     return seeds, tuple(int(epoch) for epoch in kept), start.astype(regimen.dtype)

@@ -97,7 +97,7 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     predicted = np.full((len(nets), len(words)), np.nan)
     for run in np.flatnonzero((kinds == "counter") | (kinds == "dead")):
         counts = kinds[run] == "counter"
-        state = first_order_state(nets[run], words) if counts else np.zeros(words.tokens.shape)
+        state = first_order_state(nets[int(run)], words) if counts else np.zeros(words.tokens.shape)
         yes = [weight[run, output] * state + bias[run, output] >= 0 for output in range(2)]
         wrong = ~yes[0] | (yes[1] != (words.depth > 0))
         wrong &= np.arange(words.longest) < words.lengths[:, None]
@@ -112,7 +112,7 @@ def compensation(words: Words) -> float:
     return float(words.depth.sum() / (words.tokens == CLOSE).sum())
 
 
-def counters(u: np.ndarray, ratio: np.ndarray, gain: np.ndarray, threshold: np.ndarray = 0.5) -> Networks:
+def counters(u: np.ndarray, ratio: np.ndarray, gain: np.ndarray, threshold: np.ndarray | float = 0.5) -> Networks:
     """Cells of step A = 1 and these u and B / A: a stack in float64; arguments broadcast, then are flattened.
 
     gain: slope of the read-out, per step. threshold: the state, in steps, from which it says yes to `)`. The

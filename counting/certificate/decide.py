@@ -313,4 +313,4 @@ def _slots(longest: int) -> int:
 def _word(wrong: _Wrong) -> Words:
     """Return the shortest word that begins with the prefix."""
     closing = np.ones(wrong.length - len(wrong.prefix), np.int8)
-    return Words(np.concatenate([wrong.prefix, closing])[None], [wrong.length])
+    return Words(np.concatenate([wrong.prefix, closing])[None], np.array([wrong.length]))

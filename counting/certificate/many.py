@@ -91,7 +91,7 @@ def proved(
         right[finite] = exact_counters(networks[finite])
     # A network that is wrong on a plain tower is wrong, and most that are wrong are wrong there.
     tower = _tower(TOWER if max_length is None else min(TOWER, max_length // 2))
-    open_cases = [run for run in finite if not right[run]]
+    open_cases = [int(run) for run in finite if not right[run]]
     if open_cases:
         stands = evaluation.first_failure(networks[open_cases], tower)[:, 0] == tower.longest
         open_cases = [run for run, fine in zip(open_cases, stands, strict=True) if fine]
@@ -126,7 +126,9 @@ def exact_counters(networks: Networks, *, however: bool = False) -> np.ndarray:
     """
     goes_on = {"lstm": _lstm_goes_on, "relu": _relu_goes_on}.get(networks.cell)
     exact = np.zeros(len(networks), bool)
-    for run in np.flatnonzero(networks.finite) if goes_on else ():
+    if goes_on is None:
+        return exact
+    for run in np.flatnonzero(networks.finite):
         network = networks[int(run)]
         found = numbers(network.parameters, however)
         ending, _, boxes = band.close_band(cells.CELLS.index(networks.cell), found, RUNGS, decide.FEW_SWEEPS)
@@ -160,4 +162,4 @@ def _relu_goes_on(network: Networks, found: Numbers, boxes: np.ndarray) -> bool:
 
 
 def _tower(height: int) -> Words:
-    return Words(np.repeat(np.array([[0, 1]], np.int8), height, axis=1), [2 * height])
+    return Words(np.repeat(np.array([[0, 1]], np.int8), height, axis=1), np.array([2 * height]))

@@ -25,7 +25,7 @@ def saturation(x: np.ndarray, real: np.ndarray, rounded: np.ndarray) -> Figure:
                 va="center", color=COLORS["lstm"])  # fmt: skip
     ax.axvline(first, color=EXACT, linewidth=0.8, linestyle=":")
     ax.set(xlabel="x, what the gate sees", ylabel="1 − sigmoid(x)")
-    ax.legend(loc="upper right")
+    ax.legend(loc="center left", bbox_to_anchor=(0, 0.35))
     return figure
 
 
@@ -42,7 +42,7 @@ def rounding(lengths: np.ndarray, shares: Mapping[str, np.ndarray], bound: int) 
     ax.axvline(bound, color=EXACT, linestyle=":", label=f"no word below {bound:,} symbols can fail")
     ax.set(xscale="log", xlabel="length of the word", ylabel="share that fails", ylim=(-0.03, 1.03))
     ax.set_xscale("log", base=2)
-    ax.legend(loc="center right")
+    figure.legend(loc="outside upper center")
     return figure
 
 

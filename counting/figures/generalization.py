@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ def accuracy_by_length(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) 
     figure, panels = axes(rows=len(accuracy), height=1.75, width=NARROW, sharex=True, sharey=True)
     for ax, (cell, values) in zip(panels, accuracy.items(), strict=True):
         ax.plot(lengths, values.T, color=COLORS[cell], alpha=0.15, linewidth=0.5)
-        look = {"color": COLORS[cell], "linestyle": LINES[cell], "linewidth": 2.2}
+        look: dict[str, Any] = {"color": COLORS[cell], "linestyle": LINES[cell], "linewidth": 2.2}
         ax.plot(lengths, values.mean(axis=0), label="mean", **look)
         ax.plot(lengths, values.max(axis=0), color="black", linewidth=0.8, label="best, worst")
         ax.plot(lengths, values.min(axis=0), color="black", linewidth=0.8)
@@ -32,7 +33,7 @@ def accuracy_by_length(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) 
     panels[-1].set(xscale="log", xlabel="length of the word (symbols)")
     panels[-1].set_xticks([2, 10, 50, 200, 1000], ["2", "10", "50", "200", "1,000"])
     panels[-1].minorticks_off()
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -50,7 +51,7 @@ def failures(first: Mapping[str, np.ndarray], constant: np.ndarray, length: int)
     for k, (cell, values) in enumerate(first.items()):
         means = values.mean(axis=1)
         beside = k + 0.3 * (np.argsort(np.argsort(means * 7919 % 1, kind="stable")) / len(means) - 0.5)
-        look = {"color": COLORS[cell], "markersize": 4, "alpha": 0.5, "markeredgewidth": 0}
+        look: dict[str, Any] = {"color": COLORS[cell], "markersize": 4, "alpha": 0.5, "markeredgewidth": 0}
         right.plot(beside, means, MARKERS[cell], **look)
         right.plot([k - 0.3, k + 0.3], [means.mean()] * 2, color="black", linewidth=1.5)
     right.axhline(constant.mean(), color=BASELINE, linewidth=2.5, alpha=0.7)
@@ -65,7 +66,7 @@ def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int, bins: 
     length = int(word.lengths[0])
     for ax, (cell, values) in zip(panels, first.items(), strict=True):
         edges = np.linspace(0, length, bins + 1)
-        ax.hist(values, bins=edges, color=COLORS[cell], alpha=0.75)
+        ax.hist(values, bins=edges.tolist(), color=COLORS[cell], alpha=0.75)
         ax.axvline(constant, color=BASELINE, linestyle=":", label="“both allowed” fails")
         depth = ax.twinx()
         depth.plot(word.depth[0, :length], color="black", linewidth=0.7)
@@ -88,7 +89,7 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
     for cell, rows in returns.groupby("cell", sort=False):
         _band(panels[0], rows.returns, rows["mean"], rows.low, rows.high, cell)
     flat = returns[returns.cell == returns.cell.iloc[0]]
-    look = {"color": BASELINE, "linewidth": 2.5, "alpha": 0.7}
+    look: dict[str, Any] = {"color": BASELINE, "linewidth": 2.5, "alpha": 0.7}
     panels[0].plot(flat.returns, flat.constant, label="“both allowed”", **look)
     panels[0].set(xscale="log", xlabel="returns to depth 0", ylabel="mean first failure", ylim=(0, None))
     panels[0].set_xticks([1, 10, 100], ["1", "10", "100"])
@@ -97,15 +98,17 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
             _band(ax, rows.peak, rows.share, rows.low, rows.high, cell)
         ax.set(xscale="log", xlabel=f"peak of {word}", ylabel="runs right, share", ylim=(-0.03, 1.03))
         ax.set_xticks([1, 30, 1000], ["1", "30", "1000"])
-    legend = {"loc": "outside lower center", "ncols": 4, "columnspacing": 0.8, "handletextpad": 0.4}
-    figure.legend(*panels[0].get_legend_handles_labels(), **legend)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center", ncols=4, columnspacing=0.8, handletextpad=0.4,
+    )  # fmt: skip
     return figure
 
 
 def _band(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, cell: str) -> None:
     """Draw a cell's curve with its interval as a band."""
     ax.fill_between(x, low, high, color=COLORS[cell], alpha=0.15, linewidth=0)
-    look = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
+    look: dict[str, Any] = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
     ax.plot(x, y, markersize=4, linewidth=1.3, label=CELL_NAMES[cell], **look)
 
 
@@ -135,7 +138,7 @@ def regression(
     return figure
 
 
-def _line(ax: Axes, x: np.ndarray, line: Regression, **look: str) -> None:
+def _line(ax: Axes, x: np.ndarray, line: Regression, **look: Any) -> None:
     ends = np.array([np.nanmin(x), np.nanmax(x)])
     ax.plot(ends, line.intercept + line.slope * ends, linewidth=1.4, **look)
 
@@ -147,5 +150,5 @@ def within_epochs(frame: pd.DataFrame) -> Figure:
         _band(ax, rows.epoch, rows.r, rows.low, rows.high, cell)
     ax.axhline(0, color=BASELINE, linewidth=1)
     ax.set(xlabel="epoch", ylabel="correlation between runs", ylim=(-1.03, 1.03))
-    ax.legend(ncols=3)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -156,7 +157,7 @@ def predictor(predicted: np.ndarray, observed: np.ndarray, epochs: np.ndarray) -
     figure, (ax,) = axes(height=3.6, width=NARROW)
     for row, epoch in enumerate(epochs):
         shade = 0.25 + 0.75 * row / max(len(epochs) - 1, 1)
-        look = {"color": COLORS["lstm"], "alpha": shade, "markersize": 3.5, "markeredgewidth": 0}
+        look: dict[str, Any] = {"color": COLORS["lstm"], "alpha": shade, "markersize": 3.5, "markeredgewidth": 0}
         ax.plot(predicted[row], observed[row], MARKERS["lstm"], label=f"epoch {epoch}", **look)
     ends = [min(predicted.min(), observed.min()), max(predicted.max(), observed.max())]
     ax.plot(ends, ends, color=EXACT, linewidth=0.8)
@@ -173,7 +174,7 @@ def hits(labels: list[str], shares: Mapping[str, np.ndarray]) -> Figure:
         (-0.12, 0.12), ((COLORS["lstm"], "o"), (BASELINE, "D")), shares.items(), strict=True
     ):
         spread = np.abs(share[:, 1:].T - share[:, 0])
-        look = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
+        look: dict[str, Any] = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
         ax.errorbar(x + shift, share[:, 0], spread, label=label, **look)
     ax.set_xticks(x, labels)
     ax.set(xlabel="peak of the zigzag", ylabel="predicted to the symbol", ylim=(-0.03, 1.03))

@@ -5,6 +5,8 @@ Colours are those of Okabe and Ito (2008), told apart by readers with any colour
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -40,7 +42,7 @@ def use() -> None:
             "figure.dpi": 200,  # two pixels for each of a plain screen
             "figure.facecolor": "white",
             "savefig.dpi": 200,
-            "savefig.pad_inches": 0.02,
+            "savefig.pad_inches": 0.04,
             "savefig.facecolor": "white",
             "svg.hashsalt": "counting",
             "axes.spines.top": False,
@@ -60,7 +62,7 @@ def use() -> None:
 
 
 def axes(
-    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = WIDTH, **options: object
+    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = WIDTH, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with rows × columns axes, as a flat list. width: of all; height: of one row, in inches."""
     figure, grid = plt.subplots(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ def changes(frame: pd.DataFrame) -> Figure:
     ax.axhline(0, color=BASELINE, linewidth=1)
     ax.set_xticks(range(len(steps)), steps)
     ax.set(xlabel="from epoch to epoch", ylabel="change of log₁₀ validation loss")
-    ax.legend(ncols=len(cells))
+    figure.legend(loc="outside upper center", ncols=len(cells))
     return figure
 
 
@@ -84,8 +85,8 @@ def readings(runs: Mapping[str, Runs]) -> Figure:
         places, counts = np.unique(chosen, axis=1, return_counts=True)
         last = r.regimen.epochs
         ax.plot([0, last], [0, last], color=BASELINE, linewidth=1)
-        look = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
-        ax.scatter(*places, s=8 + 3 * counts, **look)
+        look: dict[str, Any] = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
+        ax.scatter(places[0], places[1], s=8 + 3 * counts, **look)
         ax.set(xlim=(-1, last + 1), ylim=(-1, last + 1))
         ax.set_title(CELL_NAMES[cell])
     figure.supxlabel("best epoch by the mean", fontsize="medium")
@@ -110,7 +111,7 @@ def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figur
         ax.set(xlabel="epoch")
         ax.set_title(title)
     panels[0].set(ylabel="log₁₀ validation loss")
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center")
     return figure
 
 
@@ -123,7 +124,8 @@ def rates(frame: pd.DataFrame) -> Figure:
     figure, (left, right) = axes(rows=2, height=2.4, width=NARROW, sharex=True)
     for k, (cell, rows) in enumerate(frame.groupby("cell", sort=False)):
         at = rows.rate * 1.12 ** (k - 1)  # side by side
-        look = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell], "linewidth": 1.2}
+        look: dict[str, Any] = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
+        look["linewidth"] = 1.2
         _bars(left, at, rows.middle, rows.low, rows.high, label=CELL_NAMES[cell], **look)
         _bars(right, at, rows.share, rows.share_low, rows.share_high, **look)
         for ax, y in ((left, rows.middle), (right, rows.share)):
@@ -135,5 +137,5 @@ def rates(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _bars(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, **look: object) -> None:
+def _bars(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, **look: Any) -> None:
     ax.errorbar(x, y, yerr=np.clip([y - low, high - y], 0, None), capsize=2, **look)

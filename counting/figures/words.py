@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from counting.dyck import Words
 from counting.evaluation import Trace
@@ -24,8 +26,9 @@ def profile(word: Words) -> np.ndarray:
 def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
     """Draw a few short words with their brackets, one long word, and one zigzag: depth over steps."""
     figure, (top, middle, bottom) = style.axes(rows=3, height=1.5, width=style.NARROW)
-    start, marks = 0, []
-    for word in short:
+    start = 0
+    marks: list[tuple[float, str]] = []
+    for word in (short[i] for i in range(len(short))):
         length = int(word.lengths[0])
         _mountain(top, word, start)
         marks += zip(start + np.arange(length) + 0.5, word.strings()[0], strict=True)
@@ -34,7 +37,7 @@ def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
     top.set_xticks(positions, brackets, family="monospace")
     top.tick_params(axis="x", length=0)
     top.set(ylabel="depth", ylim=(0, 1.05 * short.depth.max()))
-    top.yaxis.get_major_locator().set_params(integer=True)
+    top.yaxis.set_major_locator(MaxNLocator(integer=True))
     for ax, word in ((middle, long), (bottom, zigzag)):
         _mountain(ax, word)
         style.training_limit(ax)
@@ -71,7 +74,7 @@ def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) ->
     every = max(1, len(depth) // marks)
     for place, (cell, trace) in enumerate(traces.items()):
         held = trace.c[0] if cell == "lstm" else trace.h[0]
-        look = {"color": style.COLORS[cell], "marker": style.MARKERS[cell], "linestyle": "none"}
+        look: dict[str, Any] = {"color": style.COLORS[cell], "marker": style.MARKERS[cell], "linestyle": "none"}
         chosen = slice(place * every // 2, None, every)
         name = f"{style.CELL_NAMES[cell]}: {'c' if cell == 'lstm' else 'h'}"
         left.plot(np.arange(1, len(depth) + 1)[chosen], held[chosen], markersize=5, label=name, **look)
@@ -106,7 +109,7 @@ def first_returns(expected: np.ndarray, observed: np.ndarray, bins: int = 20) ->
         alpha=0.5,
         label=f"the {len(observed)} words drawn",
     )
-    look = {"color": style.EXACT, "marker": "o", "markersize": 4, "linewidth": 1}
+    look: dict[str, Any] = {"color": style.EXACT, "marker": "o", "markersize": 4, "linewidth": 1}
     ax.plot(middles, 100 * share, label="the grammar", **look)
     ax.set(xlabel="step of the first return to depth 0", ylabel="words (%)")
     ax.legend(loc="upper center")
