@@ -80,18 +80,21 @@ def main() -> int:
     deepest = dyck.tower(LONGEST // 2).strings()
     networks, claims, pairs, faults = Counter(), Counter(), Counter(), Counter()
     started = time.monotonic()
-    for number, (kind, stack) in enumerate(stacks(options.networks)):
-        found = certificate.certify_all(stack, LONGEST, replay=False)
-        random = dyck.uniform(options.words - 1, LONGEST, seed=number)
-        words = dyck.Words.from_strings(deepest + random.strings())
-        for run, one in enumerate(found):
-            networks[kind, stack.cell] += 1
-            claims[kind, stack.cell] += bool(one.proved_however)
-            for path, read, wrong in paths(stack[run].to_torch(0).eval(), words, one.lower_however):
-                pairs[path] += read
-                faults[path] += wrong
-                if wrong:
-                    print(f"{kind} {stack.cell}, stack {number}, run {run}: refuted, {path}", flush=True)
+    try:
+        for number, (kind, stack) in enumerate(stacks(options.networks)):
+            found = certificate.certify_all(stack, LONGEST, replay=False)
+            random = dyck.uniform(options.words - 1, LONGEST, seed=number)
+            words = dyck.Words.from_strings(deepest + random.strings())
+            for run, one in enumerate(found):
+                networks[kind, stack.cell] += 1
+                claims[kind, stack.cell] += bool(one.proved_however)
+                for path, read, wrong in paths(stack[run].to_torch(0).eval(), words, one.lower_however):
+                    pairs[path] += read
+                    faults[path] += wrong
+                    if wrong:
+                        print(f"{kind} {stack.cell}, stack {number}, run {run}: refuted, {path}", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: what follows is what was read so far")
     for (kind, cell), count in sorted(networks.items()):
         print(f"{count:6,} {kind} {cell}, {claims[kind, cell]:,} proved to {LONGEST} symbols however it is computed")
     for path, count in pairs.items():

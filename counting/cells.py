@@ -139,7 +139,7 @@ class Networks:
 
     @staticmethod
     def from_torch(modules: Iterable[torch.nn.Module]) -> Networks:
-        """Networks of PyTorch modules: `reference.Counter`s, or any with one recurrent layer of one unit and a read-out.
+        """Networks of `reference.Counter`s, or any PyTorch modules with one recurrent layer of one unit and a read-out.
 
         Raises ValueError where a module is not such a network, or is one with more to it.
         """
