@@ -46,6 +46,11 @@ class Language:
         return self.change.shape[2]
 
     @property
+    def symbols(self) -> int:
+        """Number of symbols."""
+        return len(self.alphabet)
+
+    @property
     def outputs(self) -> str:
         """What each output says may come next."""
         return self.alphabet + END * self.ends
@@ -74,7 +79,8 @@ class Language:
         strings = [strings] if isinstance(strings, str) else list(strings)
         for number, word in enumerate(strings):
             if other := set(word) - set(self.alphabet):
-                raise ValueError(f"word {number} has the symbol {min(other)!r}; those of {self.name} are {self.alphabet!r}")
+                fault = f"word {number} has the symbol {min(other)!r}"
+                raise ValueError(f"{fault}; those of {self.name} are {self.alphabet!r}")
         lengths = np.array([len(word) for word in strings], np.int32)
         tokens = np.full((len(strings), lengths.max(initial=0)), PADDING, np.int8)
         for row, word in zip(tokens, strings, strict=True):
@@ -109,7 +115,8 @@ class Words:
             raise ValueError("a word has at least one symbol")
         tokens = np.array(self.tokens, np.int8)[:, : lengths.max(initial=0)]
         inside = np.arange(tokens.shape[1]) < lengths[:, None]
-        if ((tokens >= self.symbols) & inside).any() or ((tokens < 0) & inside).any() or (tokens[~inside] != PADDING).any():
+        foreign = (tokens < 0) | (tokens >= self.symbols)
+        if (foreign & inside).any() or (tokens[~inside] != PADDING).any():
             raise ValueError(f"tokens must be from 0 to {self.symbols - 1}, and {PADDING} beyond the end of a word")
         object.__setattr__(self, "lengths", lengths)
         object.__setattr__(self, "tokens", tokens)
@@ -118,7 +125,7 @@ class Words:
     @property
     def symbols(self) -> int:
         """Number of symbols of the alphabet."""
-        return len(self.language.alphabet)
+        return self.language.symbols
 
     @property
     def longest(self) -> int:
@@ -147,12 +154,13 @@ class Words:
             symbol = self.tokens[going, t]
             fine = language.allowed(state[going], held[going])[np.arange(len(going)), symbol]
             if not fine.all():
-                raise ValueError(f"{self._shown(going[~fine][0])} is no word of {language.name}: symbol {t} may not come there")
+                fault = f"{self._shown(int(going[~fine][0]))} is no word of {language.name}"
+                raise ValueError(f"{fault}: symbol {t} may not come there")
             state[going], held[going] = language.advance(state[going], held[going], symbol)
             targets[going, t] = language.targets(state[going], held[going])
             counts[:, t] = held
         if (left := held.any(axis=1)).any():
-            raise ValueError(f"{self._shown(np.argmax(left))} is no word of {language.name}: it is not over")
+            raise ValueError(f"{self._shown(int(np.argmax(left)))} is no word of {language.name}: it is not over")
         return counts, targets
 
     def strings(self) -> list[str]:
@@ -167,7 +175,8 @@ class Words:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the language's name and its words as a text file, one a line."""
-        return hashlib.sha256("".join(f"{line}\n" for line in [self.language.name, *self.strings()]).encode()).hexdigest()
+        lines = "\n".join([self.language.name, *self.strings(), ""])
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -181,7 +190,8 @@ class Words:
         return Words, (self.language, self.tokens, self.lengths)
 
     def __repr__(self) -> str:
-        return f"Words of {self.language.name} ({len(self)} of up to {self.longest} symbols, sha256 {self.sha256[:12]}…)"
+        name, sha256 = self.language.name, self.sha256[:12]
+        return f"Words of {name} ({len(self)} of up to {self.longest} symbols, sha256 {sha256}…)"
 
 
 def shuffle(k: int) -> Language:
@@ -213,26 +223,31 @@ def powers(letters: int) -> Language:
     zero[:, 1:] = np.tri(k, k, -1)
     following = np.ones((2, letters), np.int8)
     following[:, 0] = [0, -1]
-    return Language("".join(f"{letter}ⁿ" for letter in LETTERS[:letters]), LETTERS[:letters], True, following, zero, change)
+    alphabet = LETTERS[:letters]
+    return Language("".join(f"{letter}ⁿ" for letter in alphabet), alphabet, True, following, zero, change)
 
 
-def sample(language: Language, n: int, longest: int, seed: int) -> Words:
-    """Draw n words.
+def sample(language: Language, n: int, sizes: tuple[int, int], seed: int) -> Words:
+    """Draw n words with a size in `sizes`, ends included.
 
-    Of a shuffle, different ones of up to `longest` symbols: half the length uniform, each pair's brackets by lot, then
-    uniform words of Dyck-1, shuffled uniformly. Of powers, aⁿ… with the exponent uniform from 1 to `longest`.
-    Raises ValueError where so many different words are not found.
+    Of a shuffle: different ones, whose size is the length; half of it is uniform, each pair's brackets are drawn by
+    lot, and uniform words of Dyck-1 are shuffled uniformly. Of powers: the size is the exponent, uniform.
+    Raises ValueError for sizes that make no sense, and where so many different words are not found.
     """
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(len(language.alphabet), longest))))
+    low, high = sizes
+    smallest = 1 if language.ends else 2
+    if not smallest <= low <= high or (not language.ends and (low % 2 or high % 2)):
+        raise ValueError(f"sizes must be {'from 1' if language.ends else 'even, from 2'}, the smaller first; got {sizes}")
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(language.symbols, low, high))))
     if language.ends:
-        return exponents(language, 1 + np.floor(rng.random(n) * longest).astype(int))
+        return exponents(language, low + np.floor(rng.random(n) * (high - low + 1)).astype(int))
     found: dict[str, None] = {}
     for _ in range(100 * n + 1000):
         if len(found) == n:
             return language.words(found)
-        pairs = 1 + int(rng.random() * (longest // 2))
+        pairs = (low + int(rng.random() * (high - low + 2)) // 2 * 2) // 2
         found[_shuffled(rng, np.floor(rng.random(pairs) * language.counters).astype(int), language)] = None
-    raise ValueError(f"only {len(found)} different words of up to {longest} symbols were found; ask for fewer or longer ones")
+    raise ValueError(f"only {len(found)} different words of {low} to {high} symbols were found: ask for fewer")
 
 
 def exponents(language: Language, ns: Iterable[int]) -> Words:

@@ -71,15 +71,15 @@ def test_one_pair_of_brackets_is_dyck_1():
 
 def test_a_sample_is_what_its_seed_says():
     language = languages.shuffle(2)
-    words = languages.sample(language, 300, 50, seed=0)
+    words = languages.sample(language, 300, (2, 50), seed=0)
     assert len(set(words.strings())) == 300
     assert words.longest <= 50
-    assert words.sha256 == languages.sample(language, 300, 50, seed=0).sha256
-    assert words.sha256 != languages.sample(language, 300, 50, seed=1).sha256
-    assert words[:50].sha256 == languages.sample(language, 50, 50, seed=0).sha256
+    assert words.sha256 == languages.sample(language, 300, (2, 50), seed=0).sha256
+    assert words.sha256 != languages.sample(language, 300, (2, 50), seed=1).sha256
+    assert words[:50].sha256 == languages.sample(language, 50, (2, 50), seed=0).sha256
     again = pickle.loads(pickle.dumps(words))
     assert again.sha256 == words.sha256
-    assert set(languages.sample(languages.powers(3), 500, 20, seed=0).lengths) == set(range(3, 61, 3))
+    assert set(languages.sample(languages.powers(3), 500, (1, 20), seed=0).lengths) == set(range(3, 61, 3))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,8 @@ def test_a_sample_is_what_its_seed_says():
         (lambda: languages.powers(3).words(["aabbc"]), "not over"),
         (lambda: languages.powers(2).words(["abab"]), "symbol 2 may not come"),
         (lambda: languages.powers(2).words([""]), "at least one symbol"),
-        (lambda: languages.sample(languages.shuffle(2), 10, 2, seed=0), "only 2 different"),
+        (lambda: languages.sample(languages.shuffle(2), 10, (2, 2), seed=0), "only 2 different"),
+        (lambda: languages.sample(languages.shuffle(2), 10, (3, 5), seed=0), "even, from 2"),
         (lambda: languages.Words(languages.shuffle(1), [[0, 3]], [2]), "from 0 to 1"),
     ],
 )
