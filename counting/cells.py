@@ -139,13 +139,18 @@ class Networks:
 
     @staticmethod
     def from_torch(modules: Iterable[torch.nn.Module]) -> Networks:
-        """Networks of PyTorch modules, each with one recurrent layer and one linear read-out.
+        """Networks of PyTorch modules: `reference.Counter`s, or any with one recurrent layer of one unit and a read-out.
 
         Raises ValueError where a module is not such a network, or is one with more to it.
         """
-        from counting import modelfile
+        from counting import modelfile, reference
 
-        return Networks.concatenate(modelfile.from_module(module).network for module in modules)
+        return Networks.concatenate(
+            Networks(module.cell, {name: array[None] for name, array in reference.to_parameters(module).items()})
+            if isinstance(module, reference.Counter)
+            else modelfile.from_module(module).network
+            for module in modules
+        )
 
     @staticmethod
     def concatenate(parts: Iterable[Networks]) -> Networks:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counting import cells, engine, workers
+from counting import engine, workers
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.engine.packed import pack_blocks
+from counting.engine.packed import pack_blocks, shape_of
 
 
 def first_failure(nets: Networks, words: Words) -> np.ndarray:
@@ -41,9 +41,10 @@ def return_recall(nets: Networks, words: Words) -> np.ndarray:
 def mean_loss(nets: Networks, words: Words) -> np.ndarray:
     """Mean loss over the words, as training measures it: float64 (runs,)."""
     _check_words(words)
-    cell, losses = cells.CELLS.index(nets.cell), np.empty(len(nets))
+    shape, losses = shape_of(nets.cell, nets.parameters), np.empty(len(nets))
     for block, runs in _blocks(nets):
-        losses[runs] = engine.train.losses(cell, block, words.tokens, words.lengths)[0][: runs.stop - runs.start]
+        read = engine.train.losses(shape, block, words.tokens, words.targets, words.lengths)
+        losses[runs] = read[0][: runs.stop - runs.start]
     return losses
 
 
@@ -67,14 +68,17 @@ def accuracy_by_length(nets: Networks, words: Words) -> tuple[np.ndarray, np.nda
 
 @dataclass(frozen=True)
 class Trace:
-    """States and outputs of every run along one word of T steps; see `trace`."""
+    """States and outputs of every run along one word of T steps; see `trace`.
+
+    Of networks with more than one unit, states and gates have the units as a last axis: (runs, T, units).
+    """
 
     h: np.ndarray
     """(runs, T): hidden state after each step."""
     c: np.ndarray
     """(runs, T): cell state, 0 but for the LSTM."""
     logits: np.ndarray
-    """(runs, T, 2)"""
+    """(runs, T, outputs)"""
     gates: dict[str, np.ndarray]
     """Name of a gate -> its activation (runs, T): i, f, g, o · r, z, n · none for the ReLU."""
 
@@ -85,16 +89,46 @@ def trace(nets: Networks, word: Words) -> Trace:
         raise ValueError(f"a trace follows one word, got {len(word)}: choose one, as in words[3]")
     if not len(nets):
         raise ValueError("a trace needs at least one network, got an empty stack")
-    rows = {"lstm": "ifgo", "gru": "rzn", "relu": ""}[nets.cell]
+    names, shape = {"lstm": "ifgo", "gru": "rzn", "relu": ""}[nets.cell], shape_of(nets.cell, nets.parameters)
+    start = np.zeros((engine.layout.state_rows(shape), LANES), nets.dtype)
     parts = []
     for block, runs in _blocks(nets):
-        state, logits, tape = engine.read.trace(
-            cells.CELLS.index(nets.cell), block, word.tokens[0], int(word.lengths[0])
-        )
-        gates = tape[:, engine.layout.CELL_ROWS :][:, : len(rows)]
-        parts.append([np.moveaxis(array, -1, 0)[: runs.stop - runs.start] for array in (state, logits, gates)])
-    state, logits, gates = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Trace(state[:, :, 0], state[:, :, 1], logits, {name: gates[:, :, k] for k, name in enumerate(rows)})
+        read = engine.read.trace(shape, block, word.tokens[0], start)
+        parts.append([np.moveaxis(array, -1, 0)[: runs.stop - runs.start] for array in read])
+    state, logits, tape = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    units = nets.sizes[0]
+
+    def of_units(rows: np.ndarray) -> np.ndarray:
+        return rows[..., 0] if units == 1 else rows
+
+    by_unit = tape.reshape(*tape.shape[:2], units, -1)[..., engine.layout.CELL_ROWS :]
+    gates = {name: of_units(by_unit[..., k]) for k, name in enumerate(names)}
+    return Trace(of_units(state[..., 0 : 2 * units : 2]), of_units(state[..., 1 : 2 * units : 2]), logits, gates)
+
+
+def step(net: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take one network from many states over one symbol, with the bits of `trace` and `first_failure`.
+
+    net: a stack of one. h, c: the states, (n, units) each; c counts for the LSTM alone.
+    Returns h and c after the symbol, (n, units) each, and the logits, (n, outputs).
+    Raises ValueError for more or fewer networks than one, and for arrays that do not fit.
+    """
+    if len(net) != 1:
+        raise ValueError(f"one network is needed, got {len(net)}: choose one, as in nets[3]")
+    shape, (units, _, outputs) = shape_of(net.cell, net.parameters), net.sizes
+    h, c = np.asarray(h, net.dtype), np.asarray(c, net.dtype)
+    if h.shape != (len(h), units) or c.shape != h.shape:
+        raise ValueError(f"h and c must both have shape (n, {units}); got {h.shape} and {c.shape}")
+    (block,) = pack_blocks(net.parameters)
+    state = np.zeros((-(-len(h) // LANES) * LANES, engine.layout.state_rows(shape)), net.dtype)
+    state[: len(h), 0 : 2 * units : 2], state[: len(h), 1 : 2 * units : 2] = h, c
+    logits = np.empty((len(state), outputs), net.dtype)
+    for first in range(0, len(state), LANES):
+        part = slice(first, first + LANES)
+        after, read, _ = engine.read.trace(shape, block, np.array([symbol], np.int8), state[part].T)
+        state[part], logits[part] = after[0].T, read[0].T
+    after = state[: len(h)]
+    return after[:, 0 : 2 * units : 2], after[:, 1 : 2 * units : 2], logits[: len(h)]
 
 
 def _blocks(nets: Networks) -> Iterator[tuple[np.ndarray, slice]]:
@@ -106,13 +140,14 @@ def _blocks(nets: Networks) -> Iterator[tuple[np.ndarray, slice]]:
 def _decide(nets: Networks, words: Words, whole: bool) -> tuple[np.ndarray, np.ndarray]:
     """First failures and right returns, both int64 (runs, n). Threads take blocks of runs, or parts of the words."""
     _check_words(words)
-    cell = cells.CELLS.index(nets.cell)
+    shape = shape_of(nets.cell, nets.parameters)
     threads = workers.cores()
     pieces = [piece for piece in np.array_split(np.arange(len(words)), threads) if len(piece)]
     failures, returned = np.empty((2, len(nets), len(words)), np.int64)
+    targets = words.targets  # made once, before the threads ask for it
 
     def decide(block: np.ndarray, runs: slice, piece: np.ndarray) -> None:
-        both = engine.read.decide(cell, block, words.tokens[piece], words.lengths[piece], whole)
+        both = engine.read.decide(shape, block, words.tokens[piece], targets[piece], words.lengths[piece], whole)
         for table, part in zip((failures, returned), both, strict=True):
             table[runs, piece] = part[: runs.stop - runs.start]
 

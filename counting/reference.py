@@ -28,6 +28,7 @@ class Counter(nn.Module):
 
     def __init__(self, cell: str, units: int = 1, symbols: int = 2, outputs: int = 2) -> None:
         super().__init__()
+        self.cell = cell
         extra = {"nonlinearity": "relu"} if cell == "relu" else {}
         self.rnn = LAYERS[cell](symbols, units, batch_first=True, **extra)
         self.output = nn.Linear(units, outputs)
@@ -102,6 +103,11 @@ def default_parameters(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[st
     return {
         name: torch.empty(shape).uniform_(-bound, bound, generator=generator).numpy() for name, shape in shapes.items()
     }
+
+
+def to_parameters(module: Counter) -> dict[str, np.ndarray]:
+    """Give the parameters under PyTorch's names of a layer and of a read-out, as `from_parameters` takes them."""
+    return {name.removeprefix("rnn."): p.detach().cpu().numpy() for name, p in module.named_parameters()}
 
 
 def from_parameters(cell: str, parameters: dict[str, np.ndarray]) -> Counter:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from counting import cells, engine, reference
+from counting import engine, reference
 from counting.cells import Networks
 from counting.dyck import PADDING, Words
-from counting.engine.packed import PARAMETERS, pack_group, pack_words, unpack_group
+from counting.engine.packed import PARAMETERS, pack_group, pack_words, shape_of, unpack_group
 from counting.training import Runs
 
 LOSSES = {
@@ -34,7 +34,7 @@ def flat(parameters: dict[str, np.ndarray]) -> np.ndarray:
 
 def _leaky(parameters: dict[str, torch.Tensor], symbols: torch.Tensor, leak: float) -> torch.Tensor:
     """Logits of the ReLU cell whose negative pre-activations are multiplied by `leak`."""
-    h, states = symbols.new_zeros(1), []
+    h, states = symbols.new_zeros(parameters["output.weight"].shape[1]), []
     for x in symbols:
         z = parameters["rnn.weight_ih_l0"] @ x + parameters["rnn.bias_ih_l0"]
         z = z + parameters["rnn.weight_hh_l0"] @ h + parameters["rnn.bias_hh_l0"]
@@ -65,7 +65,7 @@ def engine_gradient(
     """Loss (runs,) and gradient (runs, numbers) of some networks, run r on word r."""
     group = pack_group(nets.parameters)
     losses, gradient = engine.train.train_epoch(
-        cells.CELLS.index(nets.cell),
+        shape_of(nets.cell, nets.parameters),
         group,
         (np.zeros_like(group), np.zeros_like(group)),
         np.ones(2),
@@ -77,14 +77,14 @@ def engine_gradient(
         clip,
         loss,
     )
-    return losses, flat(unpack_group(gradient, cells.gates(nets.cell)))
+    return losses, flat(unpack_group(gradient, shape_of(nets.cell, nets.parameters)))
 
 
 @torch.no_grad()
 def logits(nets: Networks, words: Words) -> np.ndarray:
-    """PyTorch's logits of every run at every step, (runs, n, longest, 2); NaN beyond the end of a word."""
+    """PyTorch's logits of every run at every step, (runs, n, longest, outputs); NaN beyond the end of a word."""
     tokens = torch.from_numpy(words.tokens.astype(np.int64)).clamp(min=0)
-    symbols = nn.functional.one_hot(tokens, 2).to(torch.from_numpy(nets.parameters["output.bias"]).dtype)
+    symbols = nn.functional.one_hot(tokens, words.symbols).to(torch.from_numpy(nets.parameters["output.bias"]).dtype)
     outputs = np.stack([nets.to_torch(run)(symbols).numpy() for run in range(len(nets))])
     outputs[:, words.tokens == PADDING] = np.nan
     return outputs

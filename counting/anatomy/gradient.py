@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from counting import cells
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine import train
-from counting.engine.packed import PackedWords, pack_group, pack_words, unpack_group
+from counting.engine.packed import PackedWords, Shape, pack_group, pack_words, shape_of, unpack_group
 from counting.evaluation import mean_loss
 from counting.training import word_order
 
@@ -19,7 +18,7 @@ def word_gradient_norms(nets: Networks, words: Words) -> np.ndarray:
     """Euclidean norm of the gradient of each word's loss: float64 (runs, n)."""
     packed = pack_words(words)
     group = pack_group(nets.parameters)
-    each = [_gradient(nets.cell, group, packed, np.full(len(nets), word)) for word in range(len(words))]
+    each = [_gradient(shape_of(nets.cell, nets.parameters), group, packed, np.full(len(nets), word)) for word in range(len(words))]
     return np.sqrt((np.stack(each, axis=-1) ** 2).sum(axis=0))
 
 
@@ -44,18 +43,18 @@ def adam(
     packed = pack_words(words)
     orders = [[word_order(seed, epoch, len(words)) for epoch in epochs] for seed in seeds]
     order = np.stack([np.concatenate(own) for own in orders])
-    group = _descend(nets.cell, pack_group(nets.parameters), packed, order, epsilon, learning_rate)
-    return Networks(nets.cell, unpack_group(group.astype(nets.dtype), cells.gates(nets.cell)))
+    group = _descend(shape_of(nets.cell, nets.parameters), pack_group(nets.parameters), packed, order, epsilon, learning_rate)
+    return Networks(nets.cell, unpack_group(group.astype(nets.dtype), shape_of(nets.cell, nets.parameters)))
 
 
 def _descend(
-    cell: str, group: np.ndarray, words: PackedWords, order: np.ndarray, epsilon: float, learning_rate: float
+    shape: Shape, group: np.ndarray, words: PackedWords, order: np.ndarray, epsilon: float, learning_rate: float
 ) -> np.ndarray:
     exact = group.astype(np.float64)
     mean, square = np.zeros_like(exact), np.zeros_like(exact)
     power1 = power2 = 1.0
     for step in range(order.shape[1]):
-        gradient = _gradient(cell, exact.astype(group.dtype), words, order[:, step])
+        gradient = _gradient(shape, exact.astype(group.dtype), words, order[:, step])
         power1, power2 = power1 * 0.9, power2 * 0.999
         mean += (gradient - mean) * 0.1
         square += (gradient * gradient - square) * 0.001
@@ -63,9 +62,9 @@ def _descend(
     return exact
 
 
-def _gradient(cell: str, group: np.ndarray, words: PackedWords, chosen: np.ndarray) -> np.ndarray:
+def _gradient(shape: Shape, group: np.ndarray, words: PackedWords, chosen: np.ndarray) -> np.ndarray:
     """Gradient of every run's chosen word, float64 (parameters, runs), from a training step at rate 0."""
     order = np.ascontiguousarray(chosen[:, None], dtype=np.int32)
     moments = np.zeros_like(group), np.zeros_like(group)
-    _, gradient = train.train_epoch(cells.CELLS.index(cell), group.copy(), moments, np.ones(2), words, order, 0.0)
+    _, gradient = train.train_epoch(shape, group.copy(), moments, np.ones(2), words, order, 0.0)
     return gradient.astype(np.float64)

@@ -21,9 +21,8 @@ from counting.cells import Networks
 from counting.compiled import kept_by
 from counting.dyck import CLOSE, OPEN, Words
 from counting.engine import gru as cell
-from counting.engine.block import GRU
 from counting.engine.lanes import LANES, kernel, like
-from counting.engine.layout import OPEN, H
+from counting.engine.layout import OPEN, H, shape
 from counting.engine.read import load
 from counting.engine.packed import pack_blocks
 
@@ -219,6 +218,9 @@ def _gates(nets: Networks, symbol: int, h: np.ndarray) -> tuple[np.ndarray, ...]
     return r, z, tanh(drive[cell.CANDIDATE] + r * recalled), recalled, weight
 
 
+_SHAPE = shape(cell.GATES)
+
+
 def _checked(nets: Networks) -> None:
     if nets.cell != "gru":
         raise NotGRU(f"GRU networks are needed, not {nets.cell!r}")
@@ -229,7 +231,7 @@ with kept_by(__name__):
     @kernel()
     def _distinct(parameters, runs, most):
         """Different states of `(^n` in the first `runs` lanes, by Brent's search; −1 beyond `most`."""
-        weights = load(GRU, parameters, 1.0)
+        weights = load(_SHAPE, parameters, 1.0)
         found = np.full(runs, -1, np.int64)
         state, tape = np.zeros(3 * LANES, parameters.dtype), np.zeros(16 * LANES, parameters.dtype)
         other, start, zero = np.zeros_like(state), H * LANES, like(0.0, parameters[0])
@@ -237,7 +239,7 @@ with kept_by(__name__):
             mark, power, period, n = zero, 1, 0, 0
             state[:] = 0
             while n < most:
-                cell.step(weights, zero, OPEN, state, tape, lane)
+                cell.step(_SHAPE, 0, weights, zero, OPEN, state, tape, lane)
                 n, period = n + 1, period + 1
                 if state[start + lane] == mark:
                     break
@@ -249,11 +251,11 @@ with kept_by(__name__):
             state[:] = 0
             other[:] = 0
             for _ in range(period):
-                cell.step(weights, zero, OPEN, state, tape, lane)
+                cell.step(_SHAPE, 0, weights, zero, OPEN, state, tape, lane)
             before = 0
             while state[start + lane] != other[start + lane]:
-                cell.step(weights, zero, OPEN, state, tape, lane)
-                cell.step(weights, zero, OPEN, other, tape, lane)
+                cell.step(_SHAPE, 0, weights, zero, OPEN, state, tape, lane)
+                cell.step(_SHAPE, 0, weights, zero, OPEN, other, tape, lane)
                 before += 1
             found[lane] = before + period
         return found

@@ -11,11 +11,12 @@ from counting import cells
 from counting.cells import Networks
 from counting.certificate.gates import right
 from counting.engine import block
-from counting.engine.block import TAPE_ROWS
+from counting.engine.block import TAPE_ROWS, load_cell
 from counting.engine.lanes import LANES, at, kernel, lane_loop, like
-from counting.engine.layout import H, output_bias, output_weight
+from counting.engine.layout import H, output_bias, output_weight, shape
 from counting.engine.packed import pack_blocks
-from counting.engine.read import load
+
+_SHAPE = shape(gates=1)  # the read-out's rows are the same for every cell
 
 
 @lane_loop
@@ -26,8 +27,8 @@ def _shorten(weights, deep, state, length, shortest):
     for lane in range(LANES):
         h = state[at(H, lane)]
         readout = (
-            weights[at(output_weight(0), lane)], weights[at(output_bias(0), lane)],
-            weights[at(output_weight(1), lane)], weights[at(output_bias(1), lane)], like(0.0, h),
+            weights[at(output_weight(_SHAPE, 0, 0), lane)], weights[at(output_bias(_SHAPE, 0), lane)],
+            weights[at(output_weight(_SHAPE, 1, 0), lane)], weights[at(output_bias(_SHAPE, 1), lane)], like(0.0, h),
         )  # fmt: skip
         fine = right(readout, deep, h, h)
         shortest[lane] = shortest[lane] if fine else min(shortest[lane], length)
@@ -50,7 +51,7 @@ def shortest_failures(networks: Networks, longest_prefix: int, longest_word: int
 @kernel()
 def _walk(cell, parameters, longest_prefix, longest_word):
     """`shortest_failures` of a block of networks: int64 (LANES,)."""
-    weights = load(cell, parameters, 1.0)
+    weights = load_cell(cell, parameters, 1.0)
     slope = like(0.0, weights[0])
     states = np.zeros((longest_prefix + 1, 3 * LANES), parameters.dtype)
     tape = np.zeros(TAPE_ROWS * LANES, parameters.dtype)
@@ -73,7 +74,7 @@ def _walk(cell, parameters, longest_prefix, longest_word):
         symbol[:] = bracket
         t += 1
         states[t] = states[t - 1]
-        block.step(cell, weights, slope, symbol, states[t], tape)
+        block.step_cell(cell, weights, slope, symbol, states[t], tape)
         bound = _shorten(weights, depth > 0, states[t], t + depth, shortest)
         depths[t] = depth
         tried[t] = 0

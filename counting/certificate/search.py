@@ -13,10 +13,9 @@ import numpy as np
 from counting.certificate.gates import outputs, right
 from counting.certificate.table import below, bin_of, cells, depth, width
 from counting.engine import block
-from counting.engine.block import LSTM, RELU, TAPE_ROWS
+from counting.engine.block import LSTM, RELU, TAPE_ROWS, load_cell
 from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like
 from counting.engine.layout import CLOSE, OPEN, C, H
-from counting.engine.read import load
 
 MOST_SLOTS = 128
 """A step back in the search is one byte: 1 bit for the symbol, 7 for the slot it came from."""
@@ -30,7 +29,7 @@ def _advance(cell, weights, readout, symbol, states, count, after, fine, shallow
         for lane in range(LANES):
             state[at(H, lane)] = states[H, start + lane]
             state[at(C, lane)] = states[C, start + lane]
-        block.step(cell, weights, like(0.0, weights[0]), symbol, state, tape)
+        block.step_cell(cell, weights, like(0.0, weights[0]), symbol, state, tape)
         _read(readout, state, after, fine, shallow, start)
 
 
@@ -137,7 +136,7 @@ def search(cell, parameters, network, longest, slots):
     Returns the prefix, int8 (t,): of all prefixes looked at that are wrong, the one whose word is shortest.
     Empty if none is wrong.
     """
-    weights, readout = load(cell, parameters, 1.0), outputs(network)
+    weights, readout = load_cell(cell, parameters, 1.0), outputs(network)
     n = width(longest, slots)
     states = np.zeros((2, n), parameters.dtype)
     up, down = np.zeros_like(states), np.zeros_like(states)

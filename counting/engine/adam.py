@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from counting.engine.lanes import inlined, lane_loop, like
-from counting.engine.layout import OPEN, READOUT_ROWS, bias_hh, bias_ih, parameter_rows, place, weight_hh, weight_ih
+from counting.engine.lanes import inlined, lane_loop, like, place
+from counting.engine.layout import bias_hh, bias_ih, gate_rows, parameter_rows, readout_rows, weight_hh, weight_ih
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -22,7 +22,7 @@ def _add_squares(gradient, first, rows, norm, stride, runs):
 
 
 @lane_loop
-def clip_norm(gradient, gates, largest, norm, stride, runs):
+def clip_norm(gradient, shape, largest, norm, stride, runs):
     """Scale each run's gradient so that its Euclidean norm is at most `largest`, as `clip_grad_norm_` does.
 
     norm: (runs,), overwritten. The squares are added in the order of PyTorch's parameters, the read-out's first:
@@ -30,15 +30,16 @@ def clip_norm(gradient, gates, largest, norm, stride, runs):
     """
     for run in range(runs):
         norm[run] = like(0.0, norm[0])
-    _add_squares(gradient, 0, READOUT_ROWS, norm, stride, runs)
-    _add_squares(gradient, weight_ih(gates, 0, OPEN), 2 * gates, norm, stride, runs)
-    _add_squares(gradient, weight_hh(gates, 0), gates, norm, stride, runs)
-    _add_squares(gradient, bias_ih(gates, 0), gates, norm, stride, runs)
-    _add_squares(gradient, bias_hh(gates, 0), gates, norm, stride, runs)
+    rows = gate_rows(shape)
+    _add_squares(gradient, 0, readout_rows(shape), norm, stride, runs)
+    _add_squares(gradient, weight_ih(shape, 0, 0), rows * len(shape.symbols), norm, stride, runs)
+    _add_squares(gradient, weight_hh(shape, 0, 0), rows * len(shape.units), norm, stride, runs)
+    _add_squares(gradient, bias_ih(shape, 0), rows, norm, stride, runs)
+    _add_squares(gradient, bias_hh(shape, 0), rows, norm, stride, runs)
     for run in range(runs):
         factor = like(largest, norm[0]) / (math.sqrt(norm[run]) + like(1e-6, norm[0]))
         norm[run] = factor if factor < like(1.0, factor) else like(1.0, factor)
-    for row in range(parameter_rows(gates)):
+    for row in range(parameter_rows(shape)):
         for run in range(runs):
             gradient[place(row, stride, run)] *= norm[run]
 

@@ -2,88 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numba.extending import overload
 
 from counting.engine import gru, lstm, readout, relu
 from counting.engine.lanes import LANES, at, inlined, lane_loop, like, rows_of_lanes
-from counting.engine.layout import CELL_ROWS, CLOSE, OPEN, PADDING, load_weights, weight_ih, weight_rows
+from counting.engine.layout import (
+    OPEN,
+    PADDING,
+    gate_rows,
+    hidden,
+    hold,
+    load_weights,
+    shape,
+    weight_ih,
+    weight_rows,
+)
 from counting.engine.readout import MSE, cross_entropy, squared_error
 
 LSTM, GRU, RELU = 0, 1, 2
 CELLS = ("lstm", "gru", "relu")
 STEPS = (lstm, gru, relu)
 GATES = (lstm.GATES, gru.GATES, relu.GATES)
-TAPE_ROWS = CELL_ROWS + 7
-"""Rows of a step's tape: enough for the LSTM, which keeps most."""
 
-LENGTH, BRACKETS, DEPTHS = 0, 1, 2
-PIECE_ROWS = 3
-"""Rows of 32 symbols of the words that the lanes of a block read in training, uint32: the whole word's length; which
-of the symbols are `)`; after which of them the depth is positive. The first is the lowest bit."""
+_LSTM, _GRU, _RELU = (shape(gates) for gates in GATES)
+
+LENGTH, SYMBOLS = 0, 1
+"""Rows of 32 symbols of the words that the lanes of a block read in training, uint32: the whole word's length; then, a
+row for each bit of the symbols; then, a row for each output, its targets. The first symbol is the lowest bit."""
+
+
+@inlined
+def symbol_bits(shape):
+    """Count the bits of a symbol."""
+    symbols = len(shape.symbols)
+    return 1 + (symbols > 2) + (symbols > 4) + (symbols > 8)
+
+
+@inlined
+def piece_rows(shape):
+    """Rows of 32 symbols of the lanes' words."""
+    return SYMBOLS + symbol_bits(shape) + len(shape.outputs)
+
+
+def _of_cell(name: str) -> Callable[..., Any]:
+    """Give a function of whichever cell a shape's gates say, chosen where a kernel is compiled for the shape."""
+
+    def function(*_: object) -> None:
+        raise NotImplementedError("compiled code only")
+
+    @overload(function, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)
+    def _choose(shape, *_):  # noqa: ANN202
+        return getattr(STEPS[GATES.index(shape.types[0].count)], name).py_func
+
+    return function
+
+
+_advance, _step, _step_back = map(_of_cell, ("advance", "step", "step_back"))
 
 
 @lane_loop
-def load(cell, parameters, gain):
+def load(shape, parameters, gain):
     """Make the weights that the steps read, from a block of parameters."""
-    weights = rows_of_lanes(weight_rows(GATES[cell]), parameters.dtype)
-    load_weights(weights, parameters, GATES[cell], like(gain, parameters[0]), LANES, LANES)
+    weights = rows_of_lanes(weight_rows(shape), parameters.dtype)
+    load_weights(weights, parameters, shape, like(gain, parameters[0]), LANES, LANES)
     return weights
 
 
 @lane_loop
-def load_by_symbol(cell, parameters, gain):
-    """Make the weights for `advance`, first those on `(`, then those on `)`."""
-    size, gates = weight_rows(GATES[cell]) * LANES, GATES[cell]
-    both = rows_of_lanes(2 * weight_rows(gates), parameters.dtype)
-    both[:size] = both[size:] = load(cell, parameters, gain)
-    for gate in range(gates):
-        opening, closing = size + at(weight_ih(gates, gate, OPEN), 0), size + at(weight_ih(gates, gate, CLOSE), 0)
-        both[opening : opening + LANES] = both[closing : closing + LANES]
-    return both.reshape(2, size)
+def load_by_symbol(shape, parameters, gain):
+    """Make the weights for `advance`, those on each symbol: (symbols, rows · LANES)."""
+    first = load(shape, parameters, gain)
+    both = rows_of_lanes(len(shape.symbols) * weight_rows(shape), parameters.dtype)
+    weights = both.reshape(len(shape.symbols), len(first))
+    for symbol in range(len(shape.symbols)):
+        weights[symbol] = first
+        for row in range(gate_rows(shape)):
+            for lane in range(LANES):
+                weights[symbol, at(weight_ih(shape, row, OPEN), lane)] = first[at(weight_ih(shape, row, symbol), lane)]
+    return weights
 
 
 @lane_loop
-def advance(cell, weights, state):
+def advance(shape, weights, state):
     """Every lane reads the same symbol, the one that `weights` are for; nothing is recorded, and there is no leak."""
-    if cell == LSTM:
+    hold(shape, state)
+    for unit in range(len(shape.units)):
         for lane in range(LANES):
-            lstm.advance(weights, like(0.0, weights[0]), OPEN, state, lane)
-    elif cell == GRU:
-        for lane in range(LANES):
-            gru.advance(weights, like(0.0, weights[0]), OPEN, state, lane)
-    else:
-        for lane in range(LANES):
-            relu.advance(weights, like(0.0, weights[0]), OPEN, state, lane)
+            _advance(shape, unit, weights, like(0.0, weights[0]), OPEN, state, lane)
 
 
 @lane_loop
-def step(cell, weights, slope, symbol, state, tape):
+def step(shape, weights, slope, symbol, state, tape):
     """Every lane reads its symbol, int32 (LANES,)."""
+    hold(shape, state)
+    for unit in range(len(shape.units)):
+        for lane in range(LANES):
+            _step(shape, unit, weights, slope, symbol[lane], state, tape, lane)
+
+
+@lane_loop
+def load_cell(cell, parameters, gain):
+    """Make the weights of networks of one unit for Dyck-1, of the cell with this number."""
     if cell == LSTM:
-        for lane in range(LANES):
-            lstm.step(weights, slope, symbol[lane], state, tape, lane)
+        return load(_LSTM, parameters, gain)
+    return load(_GRU, parameters, gain) if cell == GRU else load(_RELU, parameters, gain)
+
+
+@lane_loop
+def step_cell(cell, weights, slope, symbol, state, tape):
+    """Take a step of networks of one unit for Dyck-1, of the cell with this number, as `step`."""
+    if cell == LSTM:
+        step(_LSTM, weights, slope, symbol, state, tape)
     elif cell == GRU:
-        for lane in range(LANES):
-            gru.step(weights, slope, symbol[lane], state, tape, lane)
+        step(_GRU, weights, slope, symbol, state, tape)
     else:
-        for lane in range(LANES):
-            relu.step(weights, slope, symbol[lane], state, tape, lane)
+        step(_RELU, weights, slope, symbol, state, tape)
 
 
 @inlined
-def _has(piece, row, bit, lane):
-    return np.uint32(piece[at(row, lane)] & bit) != np.uint32(0)
+def _has(piece, row, t, lane):
+    return np.uint32(piece[at(row, lane)] & (np.uint32(1) << np.uint32(t & 31))) != np.uint32(0)
 
 
 @inlined
-def _bit(t):
-    return np.uint32(1) << np.uint32(t & 31)
-
-
-@inlined
-def _symbol(piece, bit, lane):
-    """OPEN also beyond the end of the word: there nothing is learned any more."""
-    return CLOSE if _has(piece, BRACKETS, bit, lane) else OPEN
+def _symbol(shape, piece, t, lane):
+    """The symbol 0 also beyond the end of the word: there nothing is learned any more."""
+    symbol = np.int32(_has(piece, SYMBOLS, t, lane))
+    for bit in range(1, symbol_bits(shape)):
+        symbol |= np.int32(_has(piece, SYMBOLS + bit, t, lane)) << np.int32(bit)
+    return symbol
 
 
 @inlined
@@ -92,51 +143,45 @@ def _inside(piece, t, lane):
 
 
 @lane_loop
-def forward(cell, weights, slope, piece, t, state, tape):
-    """Every lane reads symbol t of its word. piece: the 32 symbols, t among them, see `PIECE_ROWS`."""
-    bit = _bit(t)
-    if cell == LSTM:
+def forward(shape, weights, slope, piece, t, state, tape):
+    """Every lane reads symbol t of its word. piece: the 32 symbols, t among them, see `SYMBOLS`."""
+    hold(shape, state)
+    for unit in range(len(shape.units)):
         for lane in range(LANES):
-            lstm.step(weights, slope, _symbol(piece, bit, lane), state, tape, lane)
-    elif cell == GRU:
-        for lane in range(LANES):
-            gru.step(weights, slope, _symbol(piece, bit, lane), state, tape, lane)
-    else:
-        for lane in range(LANES):
-            symbol = _symbol(piece, bit, lane) if _inside(piece, t, lane) else PADDING
-            relu.step(weights, slope, symbol, state, tape, lane)
+            symbol = _symbol(shape, piece, t, lane) if _inside(piece, t, lane) else np.int32(PADDING)
+            _step(shape, unit, weights, slope, symbol, state, tape, lane)
 
 
 @inlined
-def _read_out(loss, weights, piece, share, t, state, tape, gradient, lane):
+def _read_out(shape, output, loss, weights, piece, share, t, state, tape, gradient, lane):
     own = share[lane]  # before the condition: LLVM vectorizes no loop that loads only sometimes
     zero = like(0.0, own)
-    deep = like(1.0, zero) if _has(piece, DEPTHS, _bit(t), lane) else zero
+    target = like(1.0, zero) if _has(piece, SYMBOLS + symbol_bits(shape) + output, t, lane) else zero
     own = own if _inside(piece, t, lane) else zero
-    readout.step(loss, weights, deep, own, state, tape, gradient, lane)
+    readout.step(shape, output, loss, weights, target, own, state, tape, gradient, lane)
 
 
 @lane_loop
-def read_out(loss, weights, piece, share, t, state, tape, gradient):
+def read_out(shape, loss, weights, piece, share, t, state, tape, gradient):
     """Loss and gradient of the outputs after symbol t. Beyond the end of a lane's word its share of the loss is 0."""
-    if loss == MSE:
-        for lane in range(LANES):
-            _read_out(squared_error, weights, piece, share, t, state, tape, gradient, lane)
-    else:
-        for lane in range(LANES):
-            _read_out(cross_entropy, weights, piece, share, t, state, tape, gradient, lane)
+    for output in range(len(shape.outputs)):
+        if loss == MSE:
+            for lane in range(LANES):
+                _read_out(shape, output, squared_error, weights, piece, share, t, state, tape, gradient, lane)
+        else:
+            for lane in range(LANES):
+                _read_out(shape, output, cross_entropy, weights, piece, share, t, state, tape, gradient, lane)
 
 
 @lane_loop
-def back(cell, weights, slope, piece, t, tape, adjoint, gradient):
+def back(shape, weights, slope, piece, t, tape, adjoint, gradient):
     """Take every lane back over symbol t."""
-    bit = _bit(t)
-    if cell == LSTM:
+    hold(shape, adjoint)
+    if len(shape.units) > 1:
+        for unit in range(len(shape.units)):
+            for lane in range(LANES):
+                adjoint[at(hidden(unit), lane)] = like(0.0, adjoint[0])
+    for unit in range(len(shape.units)):
         for lane in range(LANES):
-            lstm.step_back(weights, slope, _symbol(piece, bit, lane), tape, adjoint, gradient, lane)
-    elif cell == GRU:
-        for lane in range(LANES):
-            gru.step_back(weights, slope, _symbol(piece, bit, lane), tape, adjoint, gradient, lane)
-    else:
-        for lane in range(LANES):
-            relu.step_back(weights, slope, _symbol(piece, bit, lane), tape, adjoint, gradient, lane)
+            symbol = _symbol(shape, piece, t, lane)
+            _step_back(shape, unit, weights, slope, symbol, tape, adjoint, gradient, lane)

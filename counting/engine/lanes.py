@@ -56,12 +56,21 @@ def kernel():
 
 
 @inlined
-def at(row: int, lane: int) -> int:
+def place(row: int, stride: int, run: int) -> np.uint64:
+    """Index of a run in a row, for rows that stand `stride` apart.
+
+    Unsigned: of an index that might be negative Numba would make a branch, and LLVM no SIMD.
+    """
+    return np.uint64(row * stride) + np.uint64(run)
+
+
+@inlined
+def at(row: int, lane: int) -> np.uint64:
     """Index of `row`, `lane` in a flat array of rows of lanes.
 
     Flat, because with a constant row length LLVM can see at compile time that two rows never overlap.
     """
-    return row * LANES + lane
+    return place(row, LANES, lane)
 
 
 @numba.njit(**_OPTIONS)

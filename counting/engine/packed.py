@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from counting.engine.block import CELLS, GATES
 from counting.engine.lanes import LANES
-from counting.engine.layout import parameter_rows
+from counting.engine.layout import Shape, parameter_rows, shape
 
 PARAMETERS = ("output.weight", "output.bias", "weight_hh_l0", "bias_hh_l0", "weight_ih_l0", "bias_ih_l0")
 """A network's parameters in the order of a block's rows (`counting.engine.layout`)."""
@@ -34,66 +35,86 @@ def check_indices(name: str, indices: np.ndarray, below: int) -> None:
 
 
 class Readable(Protocol):
-    """Words as people have them: `dyck.Words`."""
+    """Words as people have them, such as `dyck.Words`."""
+
+    @property
+    def symbols(self) -> int:
+        """Number of symbols of the alphabet."""
 
     @property
     def tokens(self) -> np.ndarray:
-        """int8 (n, longest): 1 is `)`."""
+        """int8 (n, longest): a symbol's number, and anything beyond the end of the word."""
 
     @property
     def lengths(self) -> np.ndarray:
         """int32 (n,)"""
 
     @property
-    def depth(self) -> np.ndarray:
-        """int32 (n, longest): open brackets after each symbol."""
+    def targets(self) -> np.ndarray:
+        """int8 (n, longest, outputs): 1 where an output must say yes after the symbol, else 0."""
 
 
 class PackedWords(NamedTuple):
     """Words for training: 32 symbols to an integer, the first in the lowest bit."""
 
-    brackets: np.ndarray
-    """uint32 (n, chunks): 1 is `)`."""
-    depths: np.ndarray
-    """uint32 (n, chunks): 1 where the depth after the symbol is positive."""
+    symbols: np.ndarray
+    """uint32 (n, chunks, bits): the bits of the symbols, the lowest first."""
+    targets: np.ndarray
+    """uint32 (n, chunks, outputs)"""
     lengths: np.ndarray
     """int32 (n,)"""
 
 
-def check_block(block: np.ndarray, gates: int) -> None:
-    """Raise ValueError unless an array is a block of parameters of a cell with so many gates."""
-    size = parameter_rows.py_func(gates) * LANES
+def check_block(block: np.ndarray, shape: Shape) -> None:
+    """Raise ValueError unless an array is a block of parameters of networks of this shape."""
+    size = parameter_rows(shape) * LANES
     check_array("a block of parameters", block, (size,), np.float32, np.float64)
 
 
-def check_tokens(tokens: np.ndarray, lengths: np.ndarray) -> None:
-    """Raise ValueError for words whose arrays do not fit each other."""
+def check_tokens(tokens: np.ndarray, targets: np.ndarray, lengths: np.ndarray, shape: Shape) -> None:
+    """Raise ValueError for words whose arrays do not fit each other, or networks of this shape."""
     check_array("tokens", tokens, (len(lengths), None), np.int8)
+    check_array("targets", targets, (*tokens.shape, len(shape.outputs)), np.int8)
     check_array("lengths", lengths, (len(tokens),), np.int32)
     check_indices("lengths of words", lengths, tokens.shape[1] + 1)
+    inside = np.arange(tokens.shape[1]) < lengths[:, None]
+    check_indices("symbols", tokens[inside], len(shape.symbols))
 
 
-def check_words(words: PackedWords) -> None:
-    """Raise ValueError for words whose arrays do not fit each other."""
-    n, chunks = len(words.lengths), words.brackets.shape[-1]
+def check_words(words: PackedWords, shape: Shape) -> None:
+    """Raise ValueError for words whose arrays do not fit each other, or networks of this shape."""
+    n, chunks = len(words.lengths), words.targets.shape[1]
     check_array("lengths", words.lengths, (n,), np.int32)
-    for name in ("brackets", "depths"):
-        check_array(name, getattr(words, name), (n, chunks), np.uint32)
+    check_array("targets", words.targets, (n, chunks, len(shape.outputs)), np.uint32)
+    check_array("symbols", words.symbols, (n, chunks, _bits(len(shape.symbols))), np.uint32)
     check_indices("lengths of words", words.lengths, 32 * chunks + 1)
 
 
+def _bits(symbols: int) -> int:
+    return max(1, (symbols - 1).bit_length())
+
+
 def _pack_bits(flags: np.ndarray) -> np.ndarray:
-    """Pack bool (n, longest) to uint32 (n, chunks)."""
-    n, longest = flags.shape
+    """Pack 0 and 1, (n, longest, any), to uint32 (n, chunks, any)."""
+    n, longest, kinds = flags.shape
     chunks = -(-longest // 32)
-    padded = np.zeros((n, chunks, 32), np.uint32)
-    padded.reshape(n, -1)[:, :longest] = flags
-    return np.bitwise_or.reduce(padded << np.arange(32, dtype=np.uint32), axis=2)
+    padded = np.zeros((n, chunks * 32, kinds), np.uint32)
+    padded[:, :longest] = flags
+    shifts = np.arange(32, dtype=np.uint32)[:, None]
+    return np.bitwise_or.reduce(padded.reshape(n, chunks, 32, kinds) << shifts, axis=2)
 
 
 def pack_words(words: Readable) -> PackedWords:
     """Pack words for training."""
-    return PackedWords(_pack_bits(words.tokens == 1), _pack_bits(words.depth > 0), words.lengths.astype(np.int32))
+    inside = np.arange(words.tokens.shape[1]) < words.lengths[:, None]
+    symbols = np.where(inside, words.tokens, 0)[..., None] >> np.arange(_bits(words.symbols)) & 1
+    return PackedWords(_pack_bits(symbols), _pack_bits(words.targets), words.lengths.astype(np.int32))
+
+
+def shape_of(cell: str, parameters: dict[str, np.ndarray]) -> Shape:
+    """Give the shape of networks of a cell with these parameters, (runs, ...) each."""
+    sizes = (parameters[name].shape[-1] for name in ("weight_hh_l0", "weight_ih_l0", "output.bias"))
+    return shape(GATES[CELLS.index(cell)], *sizes)
 
 
 def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:
@@ -104,15 +125,16 @@ def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(columns.T)
 
 
-def unpack_group(group: np.ndarray, gates: int) -> dict[str, np.ndarray]:
+def unpack_group(group: np.ndarray, shape: Shape) -> dict[str, np.ndarray]:
     """Undo `pack_group`: each parameter as (runs, ...), a copy."""
+    gates, units, symbols, outputs = map(len, shape)
     shapes = {
-        "output.weight": (2, 1),
-        "output.bias": (2,),
-        "weight_ih_l0": (gates, 2),
-        "weight_hh_l0": (gates, 1),
-        "bias_ih_l0": (gates,),
-        "bias_hh_l0": (gates,),
+        "output.weight": (outputs, units),
+        "output.bias": (outputs,),
+        "weight_ih_l0": (gates * units, symbols),
+        "weight_hh_l0": (gates * units, units),
+        "bias_ih_l0": (gates * units,),
+        "bias_hh_l0": (gates * units,),
     }
     ends = np.cumsum([np.prod(shapes[name]) for name in PARAMETERS])
     rows = dict(zip(PARAMETERS, np.split(group, ends[:-1]), strict=True))

@@ -5,30 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 from counting.engine import readout
-from counting.engine.block import GATES, TAPE_ROWS, advance, load, load_by_symbol, step
+from counting.engine.block import advance, load, load_by_symbol, step
 from counting.engine.lanes import LANES, kernel, lane_loop, like, rows_of_lanes
-from counting.engine.packed import check_block, check_tokens
+from counting.engine.layout import Shape, state_rows, tape_rows
+from counting.engine.packed import check_array, check_block, check_indices, check_tokens
 
 
 def decide(
-    cell: int, parameters: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, whole: bool
+    shape: Shape, parameters: np.ndarray, tokens: np.ndarray, targets: np.ndarray, lengths: np.ndarray, whole: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find where each lane first fails on each word, and how many returns to depth 0 it gets right.
+    """Find where each lane first fails on each word, and how many steps with the last target 0 it gets right.
 
-    Returns int64 (LANES, n) twice: the 0-based first wrong step, or the length if there is none; the number of steps
-    at depth 0 where both outputs are right. Unless `whole`, a word is left as soon as every lane has failed, and the
+    Returns int64 (LANES, n) twice: the 0-based first wrong step, or the length if there is none; the number of right
+    steps where the last output must say no: of a word of Dyck-1, at depth 0. Unless `whole`, a word is left as soon as every lane has failed, and the
     second array counts only up to there. Raises ValueError for arrays that do not fit each other.
     """
-    check_block(parameters, GATES[cell])
-    check_tokens(tokens, lengths)
-    return _decide(cell, parameters, tokens, lengths, whole)
+    check_block(parameters, shape)
+    check_tokens(tokens, targets, lengths, shape)
+    return _decide(shape, parameters, tokens, targets, lengths, whole)
 
 
 @lane_loop
-def _judge(weights, deep, t, state, right, first):
-    """Fill `right`, int32 (LANES,): `(` allowed, and `)` exactly where the depth is positive; and bring `first` on."""
+def _judge(shape, weights, targets, t, state, right, first):
+    """Fill `right`, int32 (LANES,): whether all outputs are right; and bring `first` on."""
     for lane in range(LANES):
-        right[lane] = readout.right(weights, deep, state, lane)
+        fine = True
+        for output in range(len(shape.outputs)):
+            fine &= readout.right(shape, output, weights, targets[output] != 0, state, lane)
+        right[lane] = fine
         first[lane] = first[lane] if right[lane] != 0 else min(first[lane], t)
 
 
@@ -41,22 +45,19 @@ def _all_failed(first, length):
 
 
 @kernel()
-def _decide(cell, parameters, tokens, lengths, whole):
-    weights = load_by_symbol(cell, parameters, 1.0)
-    state = rows_of_lanes(3, parameters.dtype)
+def _decide(shape, parameters, tokens, targets, lengths, whole):
+    weights = load_by_symbol(shape, parameters, 1.0)
+    state = rows_of_lanes(state_rows(shape), parameters.dtype)
     right, first = np.empty(LANES, np.int32), np.empty(LANES, np.int32)
     failure = np.empty((LANES, len(lengths)), np.int64)
     returns = np.zeros((LANES, len(lengths)), np.int64)
     for word in range(len(lengths)):
         state[:] = 0
         first[:] = lengths[word]
-        depth = 0
         for t in range(lengths[word]):
-            symbol = tokens[word, t]
-            depth += 1 - 2 * symbol
-            advance(cell, weights[symbol], state)
-            _judge(weights[0], depth > 0, np.int32(t), state, right, first)
-            if depth == 0:
+            advance(shape, weights[tokens[word, t]], state)
+            _judge(shape, weights[0], targets[word, t], np.int32(t), state, right, first)
+            if targets[word, t, -1] == 0:
                 for lane in range(LANES):
                     returns[lane, word] += right[lane]
             if not whole and _all_failed(first, lengths[word]):
@@ -66,33 +67,36 @@ def _decide(cell, parameters, tokens, lengths, whole):
 
 
 def trace(
-    cell: int, parameters: np.ndarray, tokens: np.ndarray, length: int
+    shape: Shape, parameters: np.ndarray, tokens: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return states, logits and tape along one word, for every lane.
 
-    tokens: int8 (longest,). Returns state (length, 3, LANES), logits (length, 2, LANES), tape (length, rows, LANES).
+    tokens: int8 (length,). start: the states to start from, (state rows, LANES).
+    Returns state (length, state rows, LANES), logits (length, outputs, LANES), tape (length, tape rows, LANES).
     Raises ValueError for arrays that do not fit each other.
     """
-    check_block(parameters, GATES[cell])
-    check_tokens(tokens[None], np.array([length], np.int32))
-    return _trace(cell, parameters, tokens, length)
+    check_block(parameters, shape)
+    check_array("tokens", tokens, (None,), np.int8)
+    check_indices("symbols", tokens, len(shape.symbols))
+    check_array("states", start, (state_rows(shape), LANES), parameters.dtype)
+    return _trace(shape, parameters, tokens, np.ascontiguousarray(start))
 
 
 @kernel()
-def _trace(cell, parameters, tokens, length):
-    dtype = parameters.dtype
-    weights = load(cell, parameters, 1.0)
+def _trace(shape, parameters, tokens, start):
+    dtype, length = parameters.dtype, len(tokens)
+    weights = load(shape, parameters, 1.0)
     slope = like(0.0, parameters[0])
-    state = np.zeros(3 * LANES, dtype)
+    state = start.copy().reshape(-1)
     symbol = np.empty(LANES, np.int32)
-    states = np.empty((length, 3 * LANES), dtype)
-    logits = np.empty((length, 2, LANES), dtype)
-    tape = np.zeros((length, TAPE_ROWS * LANES), dtype)
+    states = np.empty((length, len(state)), dtype)
+    logits = np.empty((length, len(shape.outputs), LANES), dtype)
+    tape = np.zeros((length, tape_rows(shape) * LANES), dtype)
     for t in range(length):
         symbol[:] = tokens[t]
-        step(cell, weights, slope, symbol, state, tape[t])
+        step(shape, weights, slope, symbol, state, tape[t])
         states[t] = state
-        for output in range(2):
+        for output in range(len(shape.outputs)):
             for lane in range(LANES):
-                logits[t, output, lane] = readout.logit(weights, output, state, lane)
-    return states.reshape(length, 3, LANES), logits, tape.reshape(length, TAPE_ROWS, LANES)
+                logits[t, output, lane] = readout.logit(shape, output, weights, state, lane)
+    return states.reshape(length, -1, LANES), logits, tape.reshape(length, -1, LANES)

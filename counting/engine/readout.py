@@ -1,6 +1,6 @@
-"""The read-out and the loss: two outputs of h, what they miss, and its gradient.
+"""The read-out and the loss: some outputs of h, what they miss, and its gradient.
 
-    z_k = w_k h + b_k,  y_k = sigmoid(z_k),  L = mean over steps and both outputs of the output's own loss,
+    z_k = w_k h + b_k,  y_k = sigmoid(z_k),  L = mean over steps and outputs of the output's own loss,
 
 which is (y_k − target_k)², the squared error, or −log of the probability that y_k gives its target, the cross-entropy.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from counting.engine.activations import sigmoid, softplus
 from counting.engine.lanes import at, inlined, like
-from counting.engine.layout import FROM_READOUT, LOSS, H, output_bias, output_weight
+from counting.engine.layout import FROM_READOUT, hidden, loss_row, output_bias, output_weight, tape_row
 
 LOSSES = ("mse", "bce")
 """Names of the losses, in the order of the numbers by which kernels know them."""
@@ -17,34 +17,37 @@ MSE, BCE = 0, 1
 
 
 @inlined
-def logit(weights, output, state, lane):
-    """w_k h + b_k: output k says yes iff this is ≥ 0."""
-    return weights[at(output_weight(output), lane)] * state[at(H, lane)] + weights[at(output_bias(output), lane)]
+def logit(shape, output, weights, state, lane):
+    """w_k h + b_k, added unit by unit: output k says yes iff this is ≥ 0."""
+    z = weights[at(output_weight(shape, output, 0), lane)] * state[at(hidden(0), lane)]
+    for unit in range(1, len(shape.units)):
+        z += weights[at(output_weight(shape, output, unit), lane)] * state[at(hidden(unit), lane)]
+    return z + weights[at(output_bias(shape, output), lane)]
 
 
 @inlined
-def right(weights, deep, state, lane):
-    """Tell whether both outputs are right: `(` allowed, and `)` exactly where the depth is positive."""
-    opening = logit(weights, 0, state, lane)
-    closing = logit(weights, 1, state, lane)
-    zero = like(0.0, opening)
-    # Not (closing ≥ 0) == deep: a NaN is wrong at any depth.
-    return (opening >= zero) & (closing >= zero if deep else closing < zero)
+def right(shape, output, weights, target, state, lane):
+    """Tell whether an output is right: yes where its target is 1, no where it is 0."""
+    z = logit(shape, output, weights, state, lane)
+    zero = like(0.0, z)
+    # Not (z ≥ 0) == target: a NaN is always wrong.
+    return z >= zero if target else z < zero
 
 
 @inlined
-def squared_error(z, target, share):
+def squared_error(shape, z, target, share):
     """One output's part of the loss, and the derivative of that by z. share: the step's share of the word's loss."""
     y = sigmoid(z)
     error = y - target
-    return like(0.5, y) * share * (error * error), share * error * (y * (like(1.0, y) - y))
+    part, twice = like(1.0 / len(shape.outputs), y) * share, like(2.0 / len(shape.outputs), y) * share
+    return part * (error * error), twice * error * (y * (like(1.0, y) - y))
 
 
 @inlined
-def cross_entropy(z, target, share):
+def cross_entropy(shape, z, target, share):
     """As `squared_error`, of the cross-entropy: softplus(z) for target 0, softplus(−z) for target 1."""
-    half = like(0.5, z) * share
-    return half * softplus(-z if target > like(0.5, z) else z), half * (sigmoid(z) - target)
+    part = like(1.0 / len(shape.outputs), z) * share
+    return part * softplus(-z if target > like(0.5, z) else z), part * (sigmoid(z) - target)
 
 
 FUNCTIONS = (squared_error, cross_entropy)
@@ -52,31 +55,23 @@ FUNCTIONS = (squared_error, cross_entropy)
 
 
 @inlined
-def add_loss(loss, weights, deep, share, state, lane):
-    """Add the loss of one step to `state`, as `step` does."""
-    opening, _ = loss(logit(weights, 0, state, lane), like(1.0, share), share)
-    state[at(LOSS, lane)] += opening
-    closing, _ = loss(logit(weights, 1, state, lane), deep, share)
-    state[at(LOSS, lane)] += closing
+def add_loss(shape, output, loss, weights, target, share, state, lane):
+    """Add one output's loss at one step to `state`, as `step` does."""
+    part, _ = loss(shape, logit(shape, output, weights, state, lane), target, share)
+    state[at(loss_row(shape), lane)] += part
 
 
 @inlined
-def _back(loss, weights, output, target, share, state, gradient, lane):
-    """One output's loss and gradient, added to `state` and `gradient`; returns its share of dL/dh."""
-    part, dz = loss(logit(weights, output, state, lane), target, share)
-    state[at(LOSS, lane)] += part
-    gradient[at(output_weight(output), lane)] += dz * state[at(H, lane)]
-    gradient[at(output_bias(output), lane)] += dz
-    return weights[at(output_weight(output), lane)] * dz
+def step(shape, output, loss, weights, target, share, state, tape, gradient, lane):
+    """Add one output's loss at one step, and its gradient, output after output.
 
-
-@inlined
-def step(loss, weights, deep, share, state, tape, gradient, lane):
-    """Add the loss of one step, and its gradient. Targets: `(` is always allowed, `)` where the depth is positive.
-
-    loss: `squared_error` or `cross_entropy`. deep: 1 where the depth is positive, else 0. share: the step's share of
-    the word's loss, 0 for a lane that waits.
+    loss: `squared_error` or `cross_entropy`. share: the step's share of the word's loss, 0 for a lane that waits.
     """
-    opening = _back(loss, weights, 0, like(1.0, share), share, state, gradient, lane)
-    closing = _back(loss, weights, 1, deep, share, state, gradient, lane)
-    tape[at(FROM_READOUT, lane)] = opening + closing
+    part, dz = loss(shape, logit(shape, output, weights, state, lane), target, share)
+    state[at(loss_row(shape), lane)] += part
+    gradient[at(output_bias(shape, output), lane)] += dz
+    for unit in range(len(shape.units)):
+        weight, back = at(output_weight(shape, output, unit), lane), at(tape_row(unit, FROM_READOUT), lane)
+        gradient[weight] += dz * state[at(hidden(unit), lane)]
+        own = weights[weight] * dz
+        tape[back] = own if output == 0 else tape[back] + own

@@ -1,4 +1,4 @@
-"""The ReLU cell of hidden size 1: one step forward, one step back.
+"""The ReLU cell: one step forward, one step back, unit by unit.
 
     h' = max(0, W x + b + U h + b')
 
@@ -9,12 +9,24 @@ and every network that leaves training, has slope 0.
 from __future__ import annotations
 
 from counting.engine.lanes import at, inlined, like
-from counting.engine.layout import CELL_ROWS, FROM_READOUT, PADDING, H, back_through_gate, preactivation
+from counting.engine.layout import (
+    CELL_ROWS,
+    FROM_READOUT,
+    H_BEFORE,
+    PADDING,
+    back_to_gate,
+    back_to_state,
+    give_back,
+    held,
+    hidden,
+    preactivation,
+    tape_row,
+)
 
 GATES = 1
 
-# Rows of a step's tape: what the step back needs to know of the step forward.
-_Z, _H_BEFORE = range(CELL_ROWS, CELL_ROWS + 2)
+_Z = CELL_ROWS
+"""Row of a unit's tape: the pre-activation."""
 
 
 @inlined
@@ -24,31 +36,34 @@ def _leak(slope, x):
 
 
 @inlined
-def advance(weights, slope, symbol, state, lane):
-    """Advance `state` by one symbol; returns what the step back needs to know, in the order of the tape's rows."""
-    h = state[at(H, lane)]
-    z = preactivation(weights, GATES, 0, symbol, h, lane)
+def advance(shape, unit, weights, slope, symbol, state, lane):
+    """Advance a unit of `state` by one symbol; returns what the step back needs to know, as on the tape."""
+    h = state[at(held(shape, unit), lane)]
+    z = preactivation(weights, shape, unit, symbol, state, lane)
     # NaN passes, as in torch.relu: a comparison with NaN is false.
     rectified = _leak(slope, z) if z < like(0.0, z) else z
     # This state is unbounded. Beyond the end of its word a lane stands still, else it might run off to infinity there,
     # and 0 · inf would spoil a gradient that the word itself left finite.
-    state[at(H, lane)] = h if symbol == PADDING else rectified
+    state[at(hidden(unit), lane)] = h if symbol == PADDING else rectified
     return z, h
 
 
 @inlined
-def step(weights, slope, symbol, state, tape, lane):
-    """Advance `state` by one symbol and record the step on `tape`."""
-    z, h = advance(weights, slope, symbol, state, lane)
-    tape[at(_Z, lane)] = z
-    tape[at(_H_BEFORE, lane)] = h
+def step(shape, unit, weights, slope, symbol, state, tape, lane):
+    """Advance a unit of `state` by one symbol and record the step on `tape`."""
+    z, h = advance(shape, unit, weights, slope, symbol, state, lane)
+    tape[at(tape_row(unit, _Z), lane)] = z
+    tape[at(tape_row(unit, H_BEFORE), lane)] = h
 
 
 @inlined
-def step_back(weights, slope, symbol, tape, adjoint, gradient, lane):
-    """Take `adjoint` (dL/dh) back over one step and add the step's share to `gradient`."""
-    z = tape[at(_Z, lane)]
-    h = tape[at(_H_BEFORE, lane)]
-    dh = adjoint[at(H, lane)] + tape[at(FROM_READOUT, lane)]
+def step_back(shape, unit, weights, slope, symbol, tape, adjoint, gradient, lane):
+    """Take `adjoint` (dL/dh) of a unit back over one step and add the step's share to `gradient`."""
+    z = tape[at(tape_row(unit, _Z), lane)]
+    dh = adjoint[at(held(shape, unit), lane)] + tape[at(tape_row(unit, FROM_READOUT), lane)]
     dz = dh if z > like(0.0, z) else _leak(slope, dh)
-    adjoint[at(H, lane)] = back_through_gate(weights, gradient, GATES, 0, symbol, h, dz, lane)
+    back_to_gate(gradient, shape, unit, symbol, dz, dz, lane)
+    for other in range(len(shape.units)):
+        h = tape[at(tape_row(other, H_BEFORE), lane)]
+        share = back_to_state(weights, gradient, shape, unit, other, h, dz, lane)
+        give_back(adjoint, shape, other, share, lane)

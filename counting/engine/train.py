@@ -13,21 +13,27 @@ import numpy as np
 
 from counting.engine import adam, readout
 from counting.engine.block import (
-    BRACKETS,
-    CELLS,
-    DEPTHS,
-    GATES,
     LENGTH,
-    PIECE_ROWS,
-    TAPE_ROWS,
+    SYMBOLS,
     advance,
     back,
     forward,
     load_by_symbol,
+    piece_rows,
     read_out,
+    symbol_bits,
 )
 from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like, rows_of_lanes
-from counting.engine.layout import LOSS, finish_gradient, load_weights, parameter_rows, weight_rows
+from counting.engine.layout import (
+    Shape,
+    finish_gradient,
+    load_weights,
+    loss_row,
+    parameter_rows,
+    state_rows,
+    tape_rows,
+    weight_rows,
+)
 from counting.engine.packed import (
     PackedWords,
     Readable,
@@ -39,6 +45,7 @@ from counting.engine.packed import (
     check_words,
     pack_group,
     pack_words,
+    shape_of,
     unpack_group,
 )
 from counting.engine.readout import LOSSES, MSE, cross_entropy, squared_error
@@ -81,20 +88,22 @@ def _put(block, rows, group, width, runs, first):
 
 
 @lane_loop
-def _open_words(own, share, words, order, k, runs, first):
+def _open_words(shape, own, share, words, order, k, runs, first):
     """Fill `own` and `share` for word k of a block's runs. Returns the longest length."""
-    brackets, depths, lengths = words
-    longest = 0
+    symbols, targets, lengths = words
+    bits, longest = symbol_bits(shape), 0
     for lane in range(LANES):
         word = order[runs[first + lane], k]
         length = lengths[word]
         longest = max(longest, length)
         share[lane] = like(1.0, share[0]) / like(length, share[0])
-        for piece in range(brackets.shape[1]):
-            first_row = piece * PIECE_ROWS
+        for piece in range(targets.shape[1]):
+            first_row = piece * piece_rows(shape)
             own[at(first_row + LENGTH, lane)] = length
-            own[at(first_row + BRACKETS, lane)] = brackets[word, piece]
-            own[at(first_row + DEPTHS, lane)] = depths[word, piece]
+            for bit in range(bits):
+                own[at(first_row + SYMBOLS + bit, lane)] = symbols[word, piece, bit]
+            for output in range(len(shape.outputs)):
+                own[at(first_row + SYMBOLS + bits + output, lane)] = targets[word, piece, output]
     return longest
 
 
@@ -105,22 +114,22 @@ def _rows(array, i, rows):
 
 
 @lane_loop
-def _read_and_learn(cell, loss, weights, slope, own, share, longest, state, adjoint, tape, gradient):
-    """Compute the loss (row LOSS of `state`) and dL/dweights of one word for each lane of a block."""
+def _read_and_learn(shape, loss, weights, slope, own, share, longest, state, adjoint, tape, gradient):
+    """Compute the loss (row `loss_row` of `state`) and dL/dweights of one word for each lane of a block."""
     gradient[:] = 0
     state[:] = 0
     adjoint[:] = 0
     for t in range(longest):
-        piece, record = _rows(own, t >> 5, PIECE_ROWS), _rows(tape, t, TAPE_ROWS)
-        forward(cell, weights, slope, piece, t, state, record)
-        read_out(loss, weights, piece, share, t, state, record, gradient)
+        piece, record = _rows(own, t >> 5, piece_rows(shape)), _rows(tape, t, tape_rows(shape))
+        forward(shape, weights, slope, piece, t, state, record)
+        read_out(shape, loss, weights, piece, share, t, state, record, gradient)
     for t in range(longest - 1, -1, -1):
-        piece, record = _rows(own, t >> 5, PIECE_ROWS), _rows(tape, t, TAPE_ROWS)
-        back(cell, weights, slope, piece, t, record, adjoint, gradient)
+        piece, record = _rows(own, t >> 5, piece_rows(shape)), _rows(tape, t, tape_rows(shape))
+        back(shape, weights, slope, piece, t, record, adjoint, gradient)
 
 
 def train_epoch(
-    cell: int,
+    shape: Shape,
     parameters: np.ndarray,
     moments: tuple[np.ndarray, np.ndarray],
     powers: np.ndarray,
@@ -141,23 +150,22 @@ def train_epoch(
     Returns the mean loss of each run over the epoch, float64 (runs,), and the last gradient, as `parameters`.
     Raises ValueError for arrays that do not fit each other.
     """
-    rows, runs = parameter_rows.py_func(GATES[cell]), parameters.shape[-1]
+    rows, runs = parameter_rows(shape), parameters.shape[-1]
     check_array("parameters", parameters, (rows, runs), np.float32, np.float64)
     for moment in moments:
         check_array("moments", moment, (rows, runs), parameters.dtype)
     check_array("powers", powers, (2,), np.float64)
-    check_words(words)
+    check_words(words, shape)
     check_array("the order of words, one row a run,", order, (runs, None), np.int32)
     check_indices("the order of words", order, len(words.lengths))
     if not order.size:
         raise ValueError(f"training needs at least one run and one word; got an order of shape {order.shape}")
     options = learning_rate, gain, slope, clip
-    return _train_epoch(cell, LOSSES.index(loss), parameters, *moments, powers, words, order, *options)
+    return _train_epoch(shape, LOSSES.index(loss), parameters, *moments, powers, words, order, *options)
 
 
 @kernel()
-def _train_epoch(cell, loss, parameters, moments1, moments2, powers, words, order, learning_rate, gain, slope, clip):
-    gates = GATES[cell]
+def _train_epoch(shape, loss, parameters, moments1, moments2, powers, words, order, learning_rate, gain, slope, clip):
     rows, width = parameters.shape
     dtype = parameters.dtype
     longest = words.lengths.max()
@@ -165,73 +173,78 @@ def _train_epoch(cell, loss, parameters, moments1, moments2, powers, words, orde
     slope = like(slope, parameters[0, 0])
     # Of the group, each row as wide as it has runs.
     flat, flat1, flat2 = parameters.reshape(-1), moments1.reshape(-1), moments2.reshape(-1)
-    all_weights, all_gradients = np.empty(weight_rows(gates) * width, dtype), np.empty(rows * width, dtype)
+    all_weights, all_gradients = np.empty(weight_rows(shape) * width, dtype), np.empty(rows * width, dtype)
     all_losses, norms, total = np.empty(width, dtype), np.empty(width, dtype), np.zeros(width)
     starts, runs = np.empty(longest + 2, np.int32), np.empty(-(-width // LANES) * LANES, np.uint32)
     # Of the block at work.
-    weights, gradient = rows_of_lanes(weight_rows(gates), dtype), rows_of_lanes(weight_rows(gates), dtype)
-    state, adjoint, share = rows_of_lanes(3, dtype), rows_of_lanes(2, dtype), rows_of_lanes(1, dtype)
-    tape = rows_of_lanes(longest * TAPE_ROWS, dtype)
-    own = rows_of_lanes(words.brackets.shape[1] * PIECE_ROWS, np.uint32)
+    weights, gradient = rows_of_lanes(weight_rows(shape), dtype), rows_of_lanes(weight_rows(shape), dtype)
+    state, adjoint = rows_of_lanes(state_rows(shape), dtype), rows_of_lanes(state_rows(shape), dtype)
+    tape, share = rows_of_lanes(longest * tape_rows(shape), dtype), rows_of_lanes(1, dtype)
+    own = rows_of_lanes(words.targets.shape[1] * piece_rows(shape), np.uint32)
 
     for k in range(order.shape[1]):
-        load_weights(all_weights, flat, gates, gain, width, width)
+        load_weights(all_weights, flat, shape, gain, width, width)
         _by_length(words.lengths, order, k, starts, runs)
         for first in range(0, width, LANES):
-            _take(weights, weight_rows(gates), all_weights, width, runs, first)
-            last = _open_words(own, share, words, order, k, runs, first)
-            _read_and_learn(cell, loss, weights, slope, own, share, last, state, adjoint, tape, gradient)
-            _put(gradient, weight_rows(gates), all_gradients, width, runs, first)
-            _put(state[at(LOSS, 0) :], 1, all_losses, width, runs, first)
-        finish_gradient(all_gradients, gates, gain, width, width)
+            _take(weights, weight_rows(shape), all_weights, width, runs, first)
+            last = _open_words(shape, own, share, words, order, k, runs, first)
+            _read_and_learn(shape, loss, weights, slope, own, share, last, state, adjoint, tape, gradient)
+            _put(gradient, weight_rows(shape), all_gradients, width, runs, first)
+            _put(state[at(loss_row(shape), 0) :], 1, all_losses, width, runs, first)
+        finish_gradient(all_gradients, shape, gain, width, width)
         if clip > 0.0:
-            adam.clip_norm(all_gradients, gates, clip, norms, width, width)
+            adam.clip_norm(all_gradients, shape, clip, norms, width, width)
         adam.step(flat, all_gradients, flat1, flat2, powers, learning_rate, rows, width, width)
         for run in range(width):
             total[run] += all_losses[run]
     return total / order.shape[1], all_gradients.reshape(rows, width)
 
 
-def losses(
-    cell: int, parameters: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, gain: float = 1.0, loss: str = "mse"
+def losses(  # noqa: PLR0913  networks, words, and how they are read
+    shape: Shape,
+    parameters: np.ndarray,
+    tokens: np.ndarray,
+    targets: np.ndarray,
+    lengths: np.ndarray,
+    gain: float = 1.0,
+    loss: str = "mse",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean loss over the words, and the loss of the last word alone: two float64 (LANES,).
 
-    parameters: a block, see `packed`. tokens: int8 (n, longest), 1 for `)`; lengths: int32 (n,).
+    parameters: a block, see `packed`. tokens, targets, lengths: words, see `packed.Readable`.
     loss: one of `LOSSES`. Raises ValueError for arrays that do not fit each other.
     """
-    check_block(parameters, GATES[cell])
-    check_tokens(tokens, lengths)
-    return _losses(cell, LOSSES.index(loss), parameters, tokens, lengths, gain)
+    check_block(parameters, shape)
+    check_tokens(tokens, targets, lengths, shape)
+    return _losses(shape, LOSSES.index(loss), parameters, tokens, targets, lengths, gain)
 
 
 @lane_loop
-def _add_loss(loss, weights, deep, share, state):
-    if loss == MSE:
-        for lane in range(LANES):
-            readout.add_loss(squared_error, weights, deep, share, state, lane)
-    else:
-        for lane in range(LANES):
-            readout.add_loss(cross_entropy, weights, deep, share, state, lane)
+def _add_loss(shape, loss, weights, targets, share, state):
+    for output in range(len(shape.outputs)):
+        target = like(targets[output], share)
+        if loss == MSE:
+            for lane in range(LANES):
+                readout.add_loss(shape, output, squared_error, weights, target, share, state, lane)
+        else:
+            for lane in range(LANES):
+                readout.add_loss(shape, output, cross_entropy, weights, target, share, state, lane)
 
 
 @kernel()
-def _losses(cell, loss, parameters, tokens, lengths, gain):
-    weights = load_by_symbol(cell, parameters, gain)
-    state = rows_of_lanes(3, parameters.dtype)
+def _losses(shape, loss, parameters, tokens, targets, lengths, gain):
+    weights = load_by_symbol(shape, parameters, gain)
+    state = rows_of_lanes(state_rows(shape), parameters.dtype)
     total = np.zeros(LANES)
     for word in range(len(lengths)):
         state[:] = 0
-        depth = 0
         share = like(1.0, state[0]) / like(lengths[word], state[0])
         for t in range(lengths[word]):
-            symbol = tokens[word, t]
-            depth += 1 - 2 * symbol
-            advance(cell, weights[symbol], state)
-            _add_loss(loss, weights[0], like(1 if depth > 0 else 0, state[0]), share, state)
-        for lane in range(LANES):
-            total[lane] += state[at(LOSS, lane)]
-    return total / len(lengths), state[at(LOSS, 0) : at(LOSS, 0) + LANES].astype(np.float64)
+            advance(shape, weights[tokens[word, t]], state)
+            _add_loss(shape, loss, weights[0], targets[word, t], share, state)
+        last = state[at(loss_row(shape), 0) :][:LANES]
+        total += last
+    return total / len(lengths), last.astype(np.float64)
 
 
 def word_orders(seeds: Sequence[int], epoch: int, words: int) -> np.ndarray:
@@ -263,7 +276,7 @@ class Group:
         words: Readable,
         validation: Readable,
     ) -> None:
-        self._cell, self._loss, self._seeds = CELLS.index(cell), loss, seeds
+        self._shape, self._loss, self._seeds = shape_of(cell, parameters), loss, seeds
         self._words, self._validation = pack_words(words), validation
         self._parameters = pack_group(parameters)
         self._moments = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
@@ -276,16 +289,17 @@ class Group:
         """
         order = word_orders(self._seeds, number, len(self._words.lengths))
         return train_epoch(
-            self._cell, self._parameters, self._moments, self._powers, self._words, order,
+            self._shape, self._parameters, self._moments, self._powers, self._words, order,
             learning_rate, gain, slope, clip, self._loss,
         )[0]  # fmt: skip
 
     def losses(self, gain: float) -> np.ndarray:
         """Return the mean loss over the validation words, and that of the last word alone: float64 (2, runs)."""
-        read = self._validation.tokens, self._validation.lengths, gain, self._loss
-        parts = [losses(self._cell, block, *read) for block in blocks_of(self._parameters)]
+        words = self._validation
+        read = words.tokens, words.targets, words.lengths, gain, self._loss
+        parts = [losses(self._shape, block, *read) for block in blocks_of(self._parameters)]
         return np.concatenate(parts, axis=1)[:, : len(self._seeds)]
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return the parameters as they are now: name -> (runs, ...)."""
-        return unpack_group(self._parameters, GATES[self._cell])
+        return unpack_group(self._parameters, self._shape)

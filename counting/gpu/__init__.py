@@ -16,11 +16,11 @@ import numpy as np
 from numba import cuda
 
 from counting import training, workers
-from counting.cells import Networks, gates
+from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.block import TAPE_ROWS
 from counting.engine.lanes import LANES
-from counting.engine.packed import pack_blocks, pack_words, unpack_group
+from counting.engine.packed import pack_blocks, pack_words, shape_of, unpack_group
 from counting.gpu.compiled import launch
 from counting.regimens import Regimen
 from counting.training import Runs
@@ -66,6 +66,8 @@ def train(  # noqa: PLR0913  as `training.train`
     """
     check()
     seeds, kept, start = training.checked(regimen, words, validation, seeds, checkpoints, start)
+    if start.sizes != (1, 2, 2):
+        raise ValueError(f"the GPU trains networks of 1 unit, 2 symbols and 2 outputs; got {start.sizes}")
     parts = workers.slices(len(seeds), _capacity(start.dtype, words))
     with training.progress_bar(regimen, len(seeds), "epoch", progress) as bar:
         groups = ((start[part], seeds[part]) for part in parts)
@@ -84,6 +86,8 @@ def first_failure(nets: Networks, words: Words) -> np.ndarray:
     check()
     if not len(words):
         raise ValueError("need at least one word, got an empty set")
+    if nets.sizes != (1, 2, 2):
+        raise ValueError(f"the GPU reads with networks of 1 unit, 2 symbols and 2 outputs; got {nets.sizes}")
     failures = np.empty((len(nets), len(words)), np.int64)
     if not len(nets):
         return failures
@@ -107,13 +111,16 @@ class Group:
     ) -> None:
         blocks = np.stack(pack_blocks(start.parameters))
         shape, dtype = (len(blocks), LANES), blocks.dtype
-        self._cell, self._runs, self._kind = start.cell, len(seeds), (start.cell, dtype.name, loss)
+        self._runs, self._kind = len(seeds), (start.cell, dtype.name, loss)
+        self._shape = shape_of(start.cell, start.parameters)
         # Idle lanes have somebody's seed: work that is done and thrown away.
         self._seeds = cuda.to_device(np.resize(np.array(seeds, np.uint64), shape))
         self._parameters = cuda.to_device(blocks)
         self._moments = cuda.to_device(np.zeros_like(blocks)), cuda.to_device(np.zeros_like(blocks))
         self._powers = cuda.to_device(np.ones((*shape, 2)))
-        self._words = [cuda.to_device(array) for array in pack_words(words)]
+        packed = pack_words(words)
+        bits = packed.symbols[..., 0], packed.targets[..., 1], packed.lengths
+        self._words = [cuda.to_device(np.ascontiguousarray(array)) for array in bits]
         self._order = cuda.device_array((len(blocks), len(words), LANES), np.int32)
         self._tape = cuda.device_array((len(blocks), words.longest, TAPE_ROWS * LANES), dtype)
         self._validation = [
@@ -140,7 +147,7 @@ class Group:
         """Return the parameters as they are now: name -> (runs, ...)."""
         blocks = self._parameters.copy_to_host()
         rows = np.moveaxis(blocks.reshape(len(blocks), -1, LANES), 1, 0)
-        return unpack_group(rows.reshape(len(rows), -1)[:, : self._runs], gates(self._cell))
+        return unpack_group(rows.reshape(len(rows), -1)[:, : self._runs], self._shape)
 
 
 def _free_memory() -> int:

@@ -48,8 +48,9 @@ def _bit(chunks, word, t):
 def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Callable]:
     """Give the kernels as Python functions. Cell and loss are fixed, so that the compiler knows every row's number."""
     cell_of, loss_of = STEPS[CELLS.index(cell)], readout.FUNCTIONS[readout.LOSSES.index(loss)]
-    advance, step, step_back, gates = cell_of.advance, cell_of.step, cell_of.step_back, cell_of.GATES
-    rows, weight_rows = layout.parameter_rows.py_func(gates), layout.weight_rows.py_func(gates)
+    advance, step, step_back = cell_of.advance, cell_of.step, cell_of.step_back
+    shape = layout.shape(cell_of.GATES)
+    rows, weight_rows = layout.parameter_rows(shape), layout.weight_rows(shape)
     real = getattr(numba, dtype)
 
     @inlined
@@ -62,11 +63,12 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
         _zero(adjoint, 2)
         share = like(1.0, slope) / like(length, slope)
         for t in range(length):
-            step(weights, slope, _bit(brackets, word, t), state, tape[t], 0)
+            step(shape, 0, weights, slope, _bit(brackets, word, t), state, tape[t], 0)
             deep = like(_bit(depths, word, t), slope)
-            readout.step(loss_of, weights, deep, share, state, tape[t], gradient, 0)
+            for output, target in enumerate((like(1.0, slope), deep)):
+                readout.step(shape, output, loss_of, weights, target, share, state, tape[t], gradient, 0)
         for t in range(length - 1, -1, -1):
-            step_back(weights, slope, _bit(brackets, word, t), tape[t], adjoint, gradient, 0)
+            step_back(shape, 0, weights, slope, _bit(brackets, word, t), tape[t], adjoint, gradient, 0)
 
     @inlined
     def train_run(
@@ -77,11 +79,11 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
         gain, slope = like(gain, parameters[0]), like(slope, parameters[0])
         total = 0.0
         for k in range(len(order)):
-            load_weights(weights, parameters, gates, gain, LANES, 1)
+            load_weights(weights, parameters, shape, gain, LANES, 1)
             word_gradient(weights, slope, words, order[k], tape, gradient, state, adjoint)
-            finish_gradient(gradient, gates, gain, LANES, 1)
+            finish_gradient(gradient, shape, gain, LANES, 1)
             if clip > 0.0:
-                clip_norm(gradient, gates, clip, adjoint, LANES, 1)  # the adjoint is free by now
+                clip_norm(gradient, shape, clip, adjoint, LANES, 1)  # the adjoint is free by now
             adam_step(parameters, gradient, moments1, moments2, powers, learning_rate, rows, LANES, 1)
             total += state[at(LOSS, 0)]
         return total / len(order)
@@ -90,7 +92,7 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
     def run_losses(parameters, tokens, lengths, gain, weights, state):
         """Return the mean loss over the words, and the loss of the last one, as `train.losses`."""
         zero = like(0.0, parameters[0])
-        load_weights(weights, parameters, gates, like(gain, zero), LANES, 1)
+        load_weights(weights, parameters, shape, like(gain, zero), LANES, 1)
         total = 0.0
         for word in range(len(lengths)):
             _zero(state, 3)
@@ -99,8 +101,10 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
             for t in range(lengths[word]):
                 symbol = np.int32(tokens[word, t])
                 depth += 1 - 2 * symbol
-                advance(weights, zero, symbol, state, 0)
-                readout.add_loss(loss_of, weights, like(1 if depth > 0 else 0, zero), share, state, 0)
+                advance(shape, 0, weights, zero, symbol, state, 0)
+                deep = like(1 if depth > 0 else 0, zero)
+                for output, target in enumerate((like(1.0, zero), deep)):
+                    readout.add_loss(shape, output, loss_of, weights, target, share, state, 0)
             total += state[at(LOSS, 0)]
         return total / len(lengths), np.float64(state[at(LOSS, 0)])
 
@@ -108,14 +112,15 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
     def run_failure(parameters, tokens, length, weights, state):
         """Return the first wrong step on one word, int8 (longest,), or its length, as `read.decide`."""
         zero = like(0.0, parameters[0])
-        load_weights(weights, parameters, gates, like(1.0, zero), LANES, 1)
+        load_weights(weights, parameters, shape, like(1.0, zero), LANES, 1)
         _zero(state, 3)
         depth = 0
         for t in range(length):
             symbol = np.int32(tokens[t])
             depth += 1 - 2 * symbol
-            advance(weights, zero, symbol, state, 0)
-            if not readout.right(weights, depth > 0, state, 0):
+            advance(shape, 0, weights, zero, symbol, state, 0)
+            opening = readout.right(shape, 0, weights, True, state, 0)
+            if not (opening and readout.right(shape, 1, weights, depth > 0, state, 0)):
                 return t
         return length
 

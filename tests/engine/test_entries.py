@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from counting import cells, dyck
-from counting.cells import CELLS
 from counting.engine import read, train
-from counting.engine.packed import pack_blocks, pack_group, pack_words
+from counting.engine.packed import pack_blocks, pack_group, pack_words, shape_of
 
 WORDS = dyck.pcfg(4, (2, 40), seed=1)
 PACKED = pack_words(WORDS)
+NETS = cells.initialize("gru", range(3))
 
 
 def train_arguments() -> dict[str, object]:
-    group = pack_group(cells.initialize("gru", range(3)).parameters)
+    group = pack_group(NETS.parameters)
     return {
-        "cell": CELLS.index("gru"),
+        "shape": shape_of("gru", NETS.parameters),
         "parameters": group,
         "moments": (np.zeros_like(group), np.zeros_like(group)),
         "powers": np.ones(2),
@@ -28,8 +28,9 @@ def train_arguments() -> dict[str, object]:
 
 
 def read_arguments() -> dict[str, object]:
-    (block,) = pack_blocks(cells.initialize("gru", range(3)).parameters)
-    return {"cell": CELLS.index("gru"), "parameters": block, "tokens": WORDS.tokens, "lengths": WORDS.lengths}
+    (block,) = pack_blocks(NETS.parameters)
+    words = {"tokens": WORDS.tokens, "targets": WORDS.targets, "lengths": WORDS.lengths}
+    return {"shape": shape_of("gru", NETS.parameters), "parameters": block, **words}
 
 
 TRAINING = {
@@ -45,7 +46,12 @@ TRAINING = {
     "words that are too long": (
         "words", PACKED._replace(lengths=PACKED.lengths + np.int32(99)), "lengths of words must be from 0 and below 33; got"
     ),  # fmt: skip
-    "fewer depths": ("words", PACKED._replace(depths=PACKED.depths[:2]), "depths must be uint32 of shape .4, 1."),
+    "fewer targets": (
+        "words", PACKED._replace(targets=PACKED.targets[..., :1]), "targets must be uint32 of shape .4, 1, 2."
+    ),
+    "more symbols": (
+        "words", PACKED._replace(symbols=np.repeat(PACKED.symbols, 2, axis=-1)), "symbols must be .* of shape .4, 1, 1."
+    ),
 }
 
 
@@ -62,6 +68,8 @@ READING = {
     "fewer lengths": ("lengths", WORDS.lengths[:2], "tokens must be int8 of shape .2, any."),
     "lengths beyond the row": ("lengths", WORDS.lengths + np.int32(99), "lengths of words must be from 0 and below"),
     "wide tokens": ("tokens", WORDS.tokens.astype(np.int64), "tokens must be int8"),
+    "symbols of another alphabet": ("tokens", WORDS.tokens + np.int8(1), "symbols must be from 0 and below 2; got 1 to 2"),
+    "targets of other outputs": ("targets", WORDS.targets[..., :1], "targets must be int8 of shape .4, .*, 2."),
 }
 
 
@@ -76,8 +84,9 @@ def test_reading(name):
 
 
 def test_tracing():
-    arguments = read_arguments()
-    with pytest.raises(ValueError, match="lengths of words must be from 0 and below"):
-        read.trace(arguments["cell"], arguments["parameters"], WORDS.tokens[0], 99)
-
-
+    shape, parameters, *_ = read_arguments().values()
+    tokens, start = np.zeros(5, np.int8), np.zeros((3, 64), np.float32)
+    read.trace(shape, parameters, tokens, start)
+    for broken in ((tokens + np.int8(2), start), (tokens, start[:2]), (tokens, start.astype(np.float64))):
+        with pytest.raises(ValueError, match="must be"):
+            read.trace(shape, parameters, *broken)

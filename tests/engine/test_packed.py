@@ -8,20 +8,21 @@ import pytest
 from counting import cells, dyck
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_words, unpack_group
+from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_words, shape_of, unpack_group
 
 
 def test_words_hold_every_symbol_and_depth():
     strings = ["()", "(())()" * 6, "(" * 16 + ")" * 16, "(" * 17 + ")" * 17, "()" * 32, "()" * 33]
     words = Words.from_strings(strings + dyck.pcfg(50, (2, 150), seed=3).strings())
     packed = pack_words(words)
-    assert packed.brackets.shape == packed.depths.shape == (len(words), -(-words.longest // 32))
-    assert packed.brackets.dtype == packed.depths.dtype == np.uint32
+    chunks = -(-words.longest // 32)
+    assert (packed.symbols.shape, packed.targets.shape) == ((len(words), chunks, 1), (len(words), chunks, 2))
+    assert packed.symbols.dtype == packed.targets.dtype == np.uint32
     assert np.array_equal(packed.lengths, words.lengths)
     for n, word in enumerate(words.strings()):
         for t, symbol in enumerate(word):
-            assert packed.brackets[n, t // 32] >> (t % 32) & 1 == (symbol == ")")
-            assert packed.depths[n, t // 32] >> (t % 32) & 1 == (words.depth[n, t] > 0)
+            assert packed.symbols[n, t // 32, 0] >> (t % 32) & 1 == (symbol == ")")
+            assert [bits >> (t % 32) & 1 for bits in packed.targets[n, t // 32]] == [1, words.depth[n, t] > 0]
 
 
 @pytest.mark.parametrize("runs", [1, 2, LANES - 1, LANES, LANES + 1, 2 * LANES, 150])
@@ -32,7 +33,7 @@ def test_networks_there_and_back(cell: str, runs: int, dtype: str):
     assert len(blocks) == -(-runs // LANES)
     for number, block in enumerate(blocks):
         assert block.dtype == dtype
-        unpacked = unpack_group(block.reshape(-1, LANES), cells.gates(cell))
+        unpacked = unpack_group(block.reshape(-1, LANES), shape_of(cell, nets.parameters))
         own = nets[number * LANES : (number + 1) * LANES]
         for name, array in own.parameters.items():
             assert np.array_equal(unpacked[name][: len(own)], array)
@@ -44,7 +45,7 @@ def test_networks_there_and_back(cell: str, runs: int, dtype: str):
 def test_what_is_unpacked_stays_when_training_goes_on(cell: str, runs: int):
     nets = cells.initialize(cell, range(runs))
     group = pack_group(nets.parameters)
-    unpacked = unpack_group(group, cells.gates(cell))
+    unpacked = unpack_group(group, shape_of(cell, nets.parameters))
     group[:] = 7
     assert all(np.array_equal(unpacked[name], array) for name, array in nets.parameters.items())
 
