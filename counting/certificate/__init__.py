@@ -6,6 +6,7 @@
     band      words of any length               lower       no word shorter than this fails
     search    a word that fails                 extremes    both at once, for the ReLU
     far       a word beyond the tables
+    several   networks of several counters    onestep    the engine's step, for them
     many      certificates of many networks, or which are proved
     exhaustive   every prefix, one by one: what all of this is held to
 
@@ -22,15 +23,20 @@ with kept_by(__name__):
     from counting.certificate.decide import LONGEST, MAX_DEPTH, certify
     from counting.certificate.exhaustive import shortest_failures
     from counting.certificate.many import certify_all, exact_counters, proved
+    from counting.certificate.onestep import right_on
+    from counting.certificate.several import SeveralCertificate, certify_language
     from counting.certificate.verdict import Certificate
 
 __all__ = [
     "LONGEST",
     "MAX_DEPTH",
     "Certificate",
+    "SeveralCertificate",
     "certify",
     "certify_all",
+    "certify_language",
     "exact_counters",
     "proved",
+    "right_on",
     "shortest_failures",
 ]

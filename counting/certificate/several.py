@@ -16,13 +16,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from counting import evaluation, reference
+from counting import reference
 from counting.cells import Networks
+from counting.certificate.onestep import first_failure, step
 from counting.engine.lanes import kernel
-from counting.languages import Language, Words, exponents, sample
+from counting.languages import Language, Words, exponents, powers, sample
 
 SATURATED = 9.0
 """tanh is ±1 in float32 from here on."""
@@ -44,6 +46,9 @@ MOST_STATES = 400_000
 
 MOST_VALUES = 32
 """More values than this of a cell at one depth are not told apart."""
+
+MOST_RUNS = 400
+"""More ways than this in which cells of no whole numbers round on their way up are not tried."""
 
 SIMULATED = 64
 """Exponents that are read before the rest is climbed with n as a symbol."""
@@ -97,7 +102,7 @@ class Undecided(Exception):
     """What stands in the way of a proof."""
 
 
-def certify(network: Networks, language: Language) -> SeveralCertificate:
+def certify_language(network: Networks, language: Language) -> SeveralCertificate:
     """Decide whether a network is right on every word of a language with all counters up to `MAX_DEPTH`.
 
     network: a stack of one float32 network with the language's symbols and outputs; only an LSTM is ever proved.
@@ -120,10 +125,20 @@ def certify(network: Networks, language: Language) -> SeveralCertificate:
 
 def _powers(network: Networks, language: Language) -> SeveralCertificate:
     known = exponents(language, range(1, SIMULATED + 1))
-    if (evaluation.first_failure(network, known)[0] < known.lengths).any():
+    if (first_failure(network, known) < known.lengths).any():
         raise Undecided("it fails on a small exponent")
-    moves = tuple(_Climb(network, language).run())
-    argument = f"read for n up to {SIMULATED}; beyond, its run with n as a symbol has {len(moves)} moves"
+    plan: list[tuple[int, int]] = []
+    for runs in itertools.count(1):
+        moves = tuple(_Climb(network, language, plan).run())
+        while plan and plan[-1][0] + 1 == plan[-1][1]:
+            plan.pop()
+        if not plan:
+            break
+        if runs == MOST_RUNS:
+            raise Undecided("its cells round in too many ways")
+        plan[-1] = (plan[-1][0] + 1, plan[-1][1])
+    ways = f" in each of {runs} ways in which its cells round" if runs > 1 else ""
+    argument = f"read for n up to {SIMULATED}; beyond, its run with n as a symbol has {len(moves)} moves{ways}"
     return SeveralCertificate(language, True, known.longest, argument, control=moves)
 
 
@@ -141,19 +156,25 @@ def _right(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def _stepped(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, ...]:
     """Give h, c, the logits, and which far cells (see FAR) keep what they hold, with the steps that they add."""
     far = np.abs(c) == FAR
-    after, cell, logits = evaluation.step(network, h, c, symbol)
-    added = evaluation.step(network, h, np.where(far, np.float32(0), c), symbol)[1]
+    after, cell, logits = step(network, h, c, symbol)
+    added = step(network, h, np.where(far, np.float32(0), c), symbol)[1]
     return after, cell, logits, far & (cell == c), added
 
 
 class _Climb:
-    """The run on aⁿbⁿ… for every n > `SIMULATED` at once: cell j holds α + β n, exactly; with β = 0 any float."""
+    """The run on aⁿbⁿ… for every n > `SIMULATED` at once: cell j holds α + β n, exactly; with β = 0 any float.
 
-    def __init__(self, network: Networks, language: Language) -> None:
+    A cell that goes up by ±1 from no whole number rounds when it reaches a power of two, and down it goes without
+    rounding: how far up it was decides what is left of its fraction. `plan` says which of these ways a run takes: at
+    each, (this one, of so many); what is new is added to it.
+    """
+
+    def __init__(self, network: Networks, language: Language, plan: list[tuple[int, int]]) -> None:
+        self.plan, self.taken = plan, 0
         units = network.sizes[0]
         self.network, self.language = network, language
         self.h = np.zeros(units, np.float32)
-        self.alpha, self.beta = np.zeros(units, np.float32), np.zeros(units, int)
+        self.alpha, self.beta = np.zeros(units), np.zeros(units, int)
         self.moves: list[Move] = []
 
     def run(self) -> list[Move]:
@@ -188,7 +209,7 @@ class _Climb:
     def _look(self, symbol: int, far: np.ndarray) -> tuple[np.ndarray, ...]:
         """Step from here, with these cells far: h, c, logits, who keeps what it holds, what is added, the signs."""
         sign = np.sign(np.where(self.beta != 0, self.beta, self.alpha)).astype(np.float32)
-        c = np.where(far, sign * FAR, self.alpha)
+        c = np.where(far, sign * FAR, self.alpha).astype(np.float32)
         after, cell, logits, keeps, added = _stepped(self.network, self.h[None], c[None], symbol)
         added = np.where(far & (np.abs(added[0]) < IDLE), np.float32(0), added[0])
         return after[0], cell[0], logits, keeps[0], added, sign
@@ -216,8 +237,8 @@ class _Climb:
 
     def _jump(self, symbol: int, left: tuple[int, int], targets: np.ndarray) -> tuple[int, int] | None:
         """Take as many equal steps as there are; None if the next one is not the first of many."""
-        whole = (np.abs(self.alpha) >= SATURATED) & (self.alpha == np.round(self.alpha))
-        after, cell, logits, keeps, added, sign = self._look(symbol, (self.beta != 0) | whole)
+        far = (self.beta != 0) | (np.abs(self.alpha) >= SATURATED)
+        after, cell, logits, keeps, added, sign = self._look(symbol, far)
         rests = (self.beta == 0) & ~keeps & (cell == self.alpha)
         leaves = keeps & ((self.beta != 0) | (sign * added >= 0))
         if not (np.array_equal(after, self.h) and (rests | leaves).all() and _right(logits, targets)[0]):
@@ -239,11 +260,27 @@ class _Climb:
         if jump[1] == 0 or jump[0] + jump[1] * (SIMULATED + 1) < 1:
             return None
         for j in np.flatnonzero(keeps):
+            self._round_up(j, float(sign[j]), float(added[j]))
             self.alpha[j] += jump[0] * self._whole(added[j])
             self.beta[j] += jump[1] * self._whole(added[j])
         self._check()
         self._note(symbol, jump, np.where(keeps, added, 0))
         return jump
+
+    def _round_up(self, j: int, sign: float, step: float) -> None:
+        """Take one of the ways in which a cell of no whole number rounds while it goes up, or down, by `step`."""
+        if self.alpha[j] == np.round(self.alpha[j]) or step == 0:
+            return
+        if abs(step) != 1:
+            raise Undecided("a cell of no whole number counts by more than 1")
+        if sign * step < 0:
+            return
+        floor = np.floor(sign * self.alpha[j])
+        ways = _fractions(sign * self.alpha[j] - floor)
+        if self.taken == len(self.plan):
+            self.plan.append((0, len(ways)))
+        self.alpha[j] = sign * (floor + ways[self.plan[self.taken][0]])
+        self.taken += 1
 
     @staticmethod
     def _whole(step: float) -> int:
@@ -264,6 +301,15 @@ class _Climb:
 def _at_most(small: tuple[int, int], large: tuple[int, int]) -> bool:
     """Tell whether α + β n ≤ α' + β' n for every n > SIMULATED."""
     return large[1] >= small[1] and small[0] + small[1] * (SIMULATED + 1) <= large[0] + large[1] * (SIMULATED + 1)
+
+
+def _fractions(fraction: float) -> list[float]:
+    """Give what is left of a fraction in a float32 that goes up by 1 through 2³, 2⁴, … to beyond `MAX_DEPTH`."""
+    found = [fraction]
+    for power in 2.0 ** np.arange(3, 24):
+        after = float(np.float32(np.float32(power - 1 + found[-1]) + np.float32(1))) - power
+        found.append(after)
+    return sorted(set(found))
 
 
 class _Walk:
@@ -288,7 +334,7 @@ class _Walk:
             h, c = np.zeros((2, 1, self.units), np.float32)
             cells = [c[0]]
             for _ in range(HIGHEST_TOP):
-                h, c, _ = evaluation.step(self.network, h, c, 2 * kind)
+                h, c, _ = step(self.network, h, c, 2 * kind)
                 cells.append(c[0])
             path = np.array(cells)
             for j in np.flatnonzero(np.abs(path[-1]) >= SATURATED):
@@ -434,17 +480,25 @@ def _close_band(low, high, up_low, up_high, down_low, down_high, depths):
     return lows[0], highs[0], False
 
 
+TRIED = (*range(1, 513), 1000, 2000, 5000)
+"""Exponents that are read, one after the other, where there is no proof."""
+
+
+@lru_cache
+def _tried(letters: int) -> Words:
+    return exponents(powers(letters), TRIED)
+
+
 def _failing_exponent(network: Networks, language: Language, reason: str) -> SeveralCertificate:
-    """Find the smallest exponent that fails, of those tried one by one and then a few far ones."""
-    tried = np.concatenate([np.arange(1, 1001), [2000, 5000, 10_000]])
-    for part in (tried[:100], tried[100:1000], tried[1000:]):
-        words = exponents(language, part)
-        first = evaluation.first_failure(network, words)[0]
-        if (wrong := np.flatnonzero(first < words.lengths)).size:
-            word = words[wrong[0]]
-            lower = min(int(part[wrong[0]]), 1001) * language.symbols
-            return SeveralCertificate(language, False, lower, reason, word, int(first[wrong[0]]))
-    return SeveralCertificate(language, False, 1001 * language.symbols, reason)
+    """Find the smallest exponent that fails, of those in `TRIED`."""
+    words = _tried(language.symbols)
+    first = first_failure(network, words)
+    in_row = sum(n == number for number, n in enumerate(TRIED, start=1))
+    wrong = np.flatnonzero(first < words.lengths)
+    lower = 1 + min([in_row, *wrong])
+    if not wrong.size:
+        return SeveralCertificate(language, False, int(lower) * language.symbols, reason)
+    return SeveralCertificate(language, False, int(lower) * language.symbols, reason, words[wrong[0]], int(first[wrong[0]]))
 
 
 def _failing_word(network: Networks, language: Language, reason: str) -> SeveralCertificate:
@@ -453,7 +507,7 @@ def _failing_word(network: Networks, language: Language, reason: str) -> Several
     if prefix is None:
         sizes = (1000, 1000)
         words = sample(language, 50, sizes, seed=0)
-        first = evaluation.first_failure(network, words)[0]
+        first = first_failure(network, words)
         if (wrong := np.flatnonzero(first < words.lengths)).size:
             ends = [(t := int(first[w])) + 1 + int(words.counts[w, t].sum()) for w in wrong]
             best = wrong[int(np.argmin(ends))]
@@ -480,7 +534,7 @@ def _shortest_prefix(network: Networks, language: Language) -> tuple[int, list[i
             below = depths[parent] + language.change[0, symbol]
             if not len(parent):
                 continue
-            after, cell, logits = evaluation.step(network, h[parent], c[parent], symbol)
+            after, cell, logits = step(network, h[parent], c[parent], symbol)
             fine = _right(logits, language.targets(np.zeros(len(below), int), below))
             lengths = t + below.sum(axis=1)
             if (~fine).any() and lengths[~fine].min() < best[0]:
