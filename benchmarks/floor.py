@@ -130,19 +130,19 @@ def _count(code: str) -> Counter[tuple[str, int]]:
 @functools.cache
 def counts(cell: str) -> tuple[dict[str, Counter[str]], int]:
     """Operations for one vector of runs: of one symbol "learned", of one symbol "read", of one "word"; its lanes."""
-    number = types.literal(block.CELLS.index(cell))
+    shape = layout.shape(block.GATES[block.CELLS.index(cell)])
+    kind = numba.typeof(shape)
     real, step = types.float32, types.int64
-    forward, lanes = operations(block.forward, number, _REALS, real, _BITS, step, _REALS, _REALS)
+    forward, lanes = operations(block.forward, kind, _REALS, real, _BITS, step, _REALS, _REALS)
     mse = types.literal(readout.MSE)
-    outputs, _ = operations(block.read_out, mse, _REALS, _BITS, _REALS, step, _REALS, _REALS, _REALS)
-    back, _ = operations(block.back, number, _REALS, real, _BITS, step, _REALS, _REALS, _REALS)
-    reading, _ = operations(block.advance, number, _REALS, _REALS)
-    deciding, _ = operations(read._judge, _REALS, types.boolean, types.int32, _REALS, _FLAGS, _FLAGS)
+    outputs, _ = operations(block.read_out, kind, mse, _REALS, _BITS, _REALS, step, _REALS, _REALS, _REALS)
+    back, _ = operations(block.back, kind, _REALS, real, _BITS, step, _REALS, _REALS, _REALS)
+    reading, _ = operations(block.advance, kind, _REALS, _REALS)
+    deciding, _ = operations(read._judge, kind, _REALS, types.int8[::1], types.int32, _REALS, _FLAGS, _FLAGS)
     powers, sizes = types.float64[::1], (step, step, step)
     update, _ = operations(adam.step, _REALS, _REALS, _REALS, _REALS, powers, types.float64, *sizes)
-    gates = block.GATES[block.CELLS.index(cell)]
-    word = Counter({name: n * layout.parameter_rows(gates) for name, n in update.items()})
-    word["add"] += 3 * gates
+    word = Counter({name: n * layout.parameter_rows(shape) for name, n in update.items()})
+    word["add"] += 3 * len(shape.gates)
     return {"learned": forward + outputs + back, "read": reading + deciding, "word": word}, lanes
 
 
@@ -273,7 +273,8 @@ def evaluation_ns(cell: str, words: dyck.Words) -> float:
     """Measure the engine's time of reading and deciding, ns for each symbol and run."""
     parameters = pack_blocks(cells.initialize(cell, range(LANES)).parameters)[0]
     start = time.process_time()
-    read.decide(block.CELLS.index(cell), parameters, words.tokens, words.lengths, True)
+    shape = layout.shape(block.GATES[block.CELLS.index(cell)])
+    read.decide(shape, parameters, words.tokens, words.targets, words.lengths, True)
     return 1e9 * (time.process_time() - start) / (LANES * int(words.lengths.sum()))
 
 

@@ -28,7 +28,7 @@ class Counter(nn.Module):
 
     def __init__(self, cell: str, units: int = 1, symbols: int = 2, outputs: int = 2) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self.sizes = cell, (units, symbols, outputs)
         extra = {"nonlinearity": "relu"} if cell == "relu" else {}
         self.rnn = LAYERS[cell](symbols, units, batch_first=True, **extra)
         self.output = nn.Linear(units, outputs)
@@ -71,8 +71,8 @@ def train_epoch(
 def first_failure(module: nn.Module, words: Words, batch: int | None = None) -> np.ndarray:
     """Return the 0-based first wrong step of each word, or its length: int64 (n,).
 
-    An output says yes iff its logit is ≥ 0. batch: None reads a word alone; else as one of so many equal rows, for which
-    PyTorch may take other instructions, and answer otherwise where a logit is within rounding of 0.
+    An output says yes iff its logit is ≥ 0. batch: None reads a word alone; else as one of so many equal rows, for
+    which PyTorch may take other instructions, and answer otherwise where a logit is within rounding of 0.
     """
     dtype, failures = next(module.parameters()).dtype, []
     for word in (words[i] for i in range(len(words))):

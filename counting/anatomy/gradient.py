@@ -16,9 +16,9 @@ __all__ = ["adam", "mean_loss", "word_gradient_norms"]
 
 def word_gradient_norms(nets: Networks, words: Words) -> np.ndarray:
     """Euclidean norm of the gradient of each word's loss: float64 (runs, n)."""
-    packed = pack_words(words)
+    packed, shape = pack_words(words), shape_of(nets.cell, nets.parameters)
     group = pack_group(nets.parameters)
-    each = [_gradient(shape_of(nets.cell, nets.parameters), group, packed, np.full(len(nets), word)) for word in range(len(words))]
+    each = [_gradient(shape, group, packed, np.full(len(nets), word)) for word in range(len(words))]
     return np.sqrt((np.stack(each, axis=-1) ** 2).sum(axis=0))
 
 
@@ -43,8 +43,9 @@ def adam(
     packed = pack_words(words)
     orders = [[word_order(seed, epoch, len(words)) for epoch in epochs] for seed in seeds]
     order = np.stack([np.concatenate(own) for own in orders])
-    group = _descend(shape_of(nets.cell, nets.parameters), pack_group(nets.parameters), packed, order, epsilon, learning_rate)
-    return Networks(nets.cell, unpack_group(group.astype(nets.dtype), shape_of(nets.cell, nets.parameters)))
+    shape = shape_of(nets.cell, nets.parameters)
+    group = _descend(shape, pack_group(nets.parameters), packed, order, epsilon, learning_rate)
+    return Networks(nets.cell, unpack_group(group.astype(nets.dtype), shape))
 
 
 def _descend(

@@ -22,9 +22,9 @@ from counting.compiled import kept_by
 from counting.dyck import CLOSE, OPEN, Words
 from counting.engine import gru as cell
 from counting.engine.lanes import LANES, kernel, like
-from counting.engine.layout import OPEN, H, shape
-from counting.engine.read import load
+from counting.engine.layout import H, shape
 from counting.engine.packed import pack_blocks
+from counting.engine.read import load
 
 POINTS = 16
 """States of a `Ruler` between two whole depths."""

@@ -11,9 +11,9 @@ from counting import cells
 from counting.cells import Networks
 from counting.certificate.gates import right
 from counting.engine import block
-from counting.engine.block import TAPE_ROWS, load_cell
+from counting.engine.block import load_cell
 from counting.engine.lanes import LANES, at, kernel, lane_loop, like
-from counting.engine.layout import H, output_bias, output_weight, shape
+from counting.engine.layout import TAPE_ROWS, H, output_bias, output_weight, shape
 from counting.engine.packed import pack_blocks
 
 _SHAPE = shape(gates=1)  # the read-out's rows are the same for every cell

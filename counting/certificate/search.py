@@ -13,9 +13,9 @@ import numpy as np
 from counting.certificate.gates import outputs, right
 from counting.certificate.table import below, bin_of, cells, depth, width
 from counting.engine import block
-from counting.engine.block import LSTM, RELU, TAPE_ROWS, load_cell
+from counting.engine.block import LSTM, RELU, load_cell
 from counting.engine.lanes import LANES, at, inlined, kernel, lane_loop, like
-from counting.engine.layout import CLOSE, OPEN, C, H
+from counting.engine.layout import CLOSE, OPEN, TAPE_ROWS, C, H
 
 MOST_SLOTS = 128
 """A step back in the search is one byte: 1 bit for the symbol, 7 for the slot it came from."""

@@ -130,7 +130,7 @@ def _has(piece, row, t, lane):
 
 @inlined
 def _symbol(shape, piece, t, lane):
-    """The symbol 0 also beyond the end of the word: there nothing is learned any more."""
+    """Give the symbol 0 also beyond the end of the word: there nothing is learned any more."""
     symbol = np.int32(_has(piece, SYMBOLS, t, lane))
     for bit in range(1, symbol_bits(shape)):
         symbol |= np.int32(_has(piece, SYMBOLS + bit, t, lane)) << np.int32(bit)

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from counting.engine.lanes import LANES, at, inlined, lane_loop, like, place
 
 OPEN, CLOSE, PADDING = 0, 1, -1

@@ -17,8 +17,9 @@ def decide(
     """Find where each lane first fails on each word, and how many steps with the last target 0 it gets right.
 
     Returns int64 (LANES, n) twice: the 0-based first wrong step, or the length if there is none; the number of right
-    steps where the last output must say no: of a word of Dyck-1, at depth 0. Unless `whole`, a word is left as soon as every lane has failed, and the
-    second array counts only up to there. Raises ValueError for arrays that do not fit each other.
+    steps where the last output must say no: of a word of Dyck-1, at depth 0. Unless `whole`, a word is left as soon as
+    every lane has failed, and the second array counts only up to there.
+    Raises ValueError for arrays that do not fit each other.
     """
     check_block(parameters, shape)
     check_tokens(tokens, targets, lengths, shape)

@@ -18,8 +18,8 @@ from numba import cuda
 from counting import training, workers
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.engine.block import TAPE_ROWS
 from counting.engine.lanes import LANES
+from counting.engine.layout import TAPE_ROWS
 from counting.engine.packed import pack_blocks, pack_words, shape_of, unpack_group
 from counting.gpu.compiled import launch
 from counting.regimens import Regimen

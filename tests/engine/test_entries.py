@@ -44,7 +44,7 @@ TRAINING = {
     "an order of negative numbers": ("order", np.full((3, 2), -1, np.int32), "from 0 and below 4; got -1 to -1"),
     "no order": ("order", np.zeros((3, 0), np.int32), "at least one run and one word"),
     "words that are too long": (
-        "words", PACKED._replace(lengths=PACKED.lengths + np.int32(99)), "lengths of words must be from 0 and below 33; got"
+        "words", PACKED._replace(lengths=PACKED.lengths + np.int32(99)), "lengths of words must be from 0 and below 33;"
     ),  # fmt: skip
     "fewer targets": (
         "words", PACKED._replace(targets=PACKED.targets[..., :1]), "targets must be uint32 of shape .4, 1, 2."
@@ -68,7 +68,7 @@ READING = {
     "fewer lengths": ("lengths", WORDS.lengths[:2], "tokens must be int8 of shape .2, any."),
     "lengths beyond the row": ("lengths", WORDS.lengths + np.int32(99), "lengths of words must be from 0 and below"),
     "wide tokens": ("tokens", WORDS.tokens.astype(np.int64), "tokens must be int8"),
-    "symbols of another alphabet": ("tokens", WORDS.tokens + np.int8(1), "symbols must be from 0 and below 2; got 1 to 2"),
+    "symbols of another alphabet": ("tokens", WORDS.tokens + np.int8(1), "symbols must be from 0 and below 2; got"),
     "targets of other outputs": ("targets", WORDS.targets[..., :1], "targets must be int8 of shape .4, .*, 2."),
 }
 
