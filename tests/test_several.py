@@ -28,21 +28,14 @@ def exact(k: int) -> Networks:
     return Networks("lstm", p)
 
 
-def exact_powers() -> Networks:
-    """Give an exact counter of aⁿbⁿ with one cell of n − (number of b), and one that is −1 until the first b."""
-    p = stack(2, 2, 3)
-    p["weight_ih_l0"][0, 4] = 12, -12
-    p["weight_ih_l0"][0, 5] = -12, 12  # unit 2: minus the first
-    p["output.weight"][0] = [[0, -40], [40, 0], [-40, 0]]
-    p["output.bias"][0] = [0, -15.2, 15.2]
-    return Networks("lstm", p)
-
-
 def varied(network: Networks, rng: np.random.Generator) -> Networks:
     """Give a network near an exact one, or far from it."""
     size = 10.0 ** rng.uniform(-4, 0.3)
-    changed = {name: a + rng.normal(0, size, a.shape) * (1 + np.abs(a) * rng.integers(0, 2) * 0.3)
-               for name, a in network.parameters.items()}
+    absolute = rng.random() < 0.5  # else what is 0 stays 0, and the network may be right
+    changed = {
+        name: a + rng.normal(0, size, a.shape) * (1 if absolute else 0.3 * np.abs(a))
+        for name, a in network.parameters.items()
+    }
     if rng.random() < 0.4:
         changed["bias_ih_l0"] = changed["bias_ih_l0"] * rng.choice([0.2, 0.5, 1])
     if rng.random() < 0.3:
@@ -88,9 +81,9 @@ def held_to_brute_force(seeds: range, longest: int, k: int = 2) -> dict[str, int
 
 
 def test_certificates_agree_with_every_short_word():
-    verdicts = held_to_brute_force(range(40), 8)
-    assert verdicts["proved"] > 5
-    assert verdicts["refuted"] > 5
+    verdicts = held_to_brute_force(range(16), 8)
+    assert verdicts["proved"] >= 2
+    assert verdicts["refuted"] >= 2
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])

@@ -24,7 +24,7 @@ from counting import reference
 from counting.cells import Networks
 from counting.certificate.onestep import first_failure, step
 from counting.engine.lanes import kernel
-from counting.languages import Language, Words, exponents, powers, sample
+from counting.languages import Language, Words, exponents, powers, sample, shuffle
 
 SATURATED = 9.0
 """tanh is ±1 in float32 from here on."""
@@ -42,7 +42,10 @@ IDLE = 2.0**-22
 """A step smaller than this changes no cell from 8 on."""
 
 MOST_STATES = 400_000
-"""More states than this are not walked through, here or in the search for a word that fails."""
+"""More states than this are not walked through."""
+
+MOST_TRIED = 20_000
+"""More states than this are not searched for a shortest word that fails; then long words are read."""
 
 MOST_VALUES = 32
 """More values than this of a cell at one depth are not told apart."""
@@ -90,7 +93,7 @@ class SeveralCertificate:
 
 @dataclass(frozen=True)
 class Move:
-    """One step of a climb, or many that are the same: `symbol`, times α + β n; what it adds to each cell; h after it."""
+    """One step of a climb, or `times` α + β n equal ones: the symbol, what it adds to each cell, h after it."""
 
     symbol: str
     times: tuple[int, int]
@@ -313,7 +316,7 @@ def _fractions(fraction: float) -> list[float]:
 
 
 class _Walk:
-    """All that a network can be in on the words of a shuffle: depths up to `top`, which stands for all above, and state.
+    """All that a network can be in on a shuffle's words: depths up to `top`, which stands for all above, and state.
 
     A cell whose brackets are `top` deep or more is far. Where such brackets close to top − 1, its value is any that
     its band holds at depth `top`.
@@ -446,7 +449,9 @@ class _Walk:
 
 
 def _new_rows(seen: set[bytes], *columns: np.ndarray) -> list[int]:
-    """Number the rows of these columns that were not seen before, each once; they are seen from now on."""
+    """Choose the rows of these columns that were not seen before, each once; they are seen from now on."""
+    if not len(columns[0]):
+        return []
     rows = np.concatenate([np.ascontiguousarray(x).view(np.uint8).reshape(len(x), -1) for x in columns], axis=1)
     new = []
     for number, key in enumerate(map(bytes, np.ascontiguousarray(rows))):
@@ -498,15 +503,20 @@ def _failing_exponent(network: Networks, language: Language, reason: str) -> Sev
     lower = 1 + min([in_row, *wrong])
     if not wrong.size:
         return SeveralCertificate(language, False, int(lower) * language.symbols, reason)
-    return SeveralCertificate(language, False, int(lower) * language.symbols, reason, words[wrong[0]], int(first[wrong[0]]))
+    word, step = words[wrong[0]], int(first[wrong[0]])
+    return SeveralCertificate(language, False, int(lower) * language.symbols, reason, word, step)
+
+
+@lru_cache
+def _long(k: int) -> Words:
+    return sample(shuffle(k), 50, (1000, 1000), seed=0)
 
 
 def _failing_word(network: Networks, language: Language, reason: str) -> SeveralCertificate:
     """Find a shortest word that fails, prefix by prefix; if there are too many, any among long ones."""
     lower, prefix = _shortest_prefix(network, language)
     if prefix is None:
-        sizes = (1000, 1000)
-        words = sample(language, 50, sizes, seed=0)
+        words = _long(language.counters)
         first = first_failure(network, words)
         if (wrong := np.flatnonzero(first < words.lengths)).size:
             ends = [(t := int(first[w])) + 1 + int(words.counts[w, t].sum()) for w in wrong]
@@ -517,7 +527,8 @@ def _failing_word(network: Networks, language: Language, reason: str) -> Several
     depths = np.bincount(np.array(prefix) // 2, weights=1 - 2 * (np.array(prefix) % 2), minlength=language.counters)
     closing = [2 * kind + 1 for kind, depth in enumerate(depths.astype(int)) for _ in range(depth)]
     tokens = np.array([prefix + closing], np.int8)
-    return SeveralCertificate(language, False, lower, reason, Words(language, tokens, [tokens.shape[1]]), len(prefix) - 1)
+    word = Words(language, tokens, np.array([tokens.shape[1]]))
+    return SeveralCertificate(language, False, lower, reason, word, len(prefix) - 1)
 
 
 def _shortest_prefix(network: Networks, language: Language) -> tuple[int, list[int] | None]:
@@ -549,7 +560,7 @@ def _shortest_prefix(network: Networks, language: Language) -> tuple[int, list[i
         came.append((parent[chosen], symbols[chosen]))
         if not len(depths):
             return best
-        if len(seen) > MOST_STATES // 4:
+        if len(seen) > MOST_TRIED:
             return t + 1 + (t + 1) % 2, best[1]
     raise AssertionError("never")
 
