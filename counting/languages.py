@@ -237,7 +237,8 @@ def sample(language: Language, n: int, sizes: tuple[int, int], seed: int) -> Wor
     low, high = sizes
     smallest = 1 if language.ends else 2
     if not smallest <= low <= high or (not language.ends and (low % 2 or high % 2)):
-        raise ValueError(f"sizes must be {'from 1' if language.ends else 'even, from 2'}, the smaller first; got {sizes}")
+        fine = "from 1" if language.ends else "even, from 2"
+        raise ValueError(f"sizes must be {fine}, the smaller first; got {sizes}")
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(language.symbols, low, high))))
     if language.ends:
         return exponents(language, low + np.floor(rng.random(n) * (high - low + 1)).astype(int))

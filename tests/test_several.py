@@ -74,7 +74,8 @@ def held_to_brute_force(seeds: range, longest: int, k: int = 2) -> dict[str, int
             continue
         assert found.lower <= shortest, seed
         if found.counterexample is not None:
-            assert onestep.first_failure(network, found.counterexample)[0] == found.failing_step < found.counterexample.longest
+            step = onestep.first_failure(network, found.counterexample)[0]
+            assert step == found.failing_step < found.counterexample.longest
             if found.shortest:
                 assert min(found.counterexample.longest, longest + 2) == min(shortest, longest + 2), seed
     return verdicts

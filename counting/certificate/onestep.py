@@ -45,7 +45,7 @@ def right_on(networks: Networks, words: object) -> np.ndarray:
 
 
 @kernel()
-def _step(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):
+def _step(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):  # noqa: PLR0913  a kernel
     """Advance the states in place."""
     units, before, gates = h.shape[1], np.empty_like(h[0]), np.empty_like(bias)
     for row in range(len(h)):
@@ -68,7 +68,7 @@ def _step(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):
 
 
 @kernel()
-def _first_failure(drives, recurrent, bias, weight, output_bias, tokens, targets, lengths):
+def _first_failure(drives, recurrent, bias, weight, output_bias, tokens, targets, lengths):  # noqa: PLR0913
     first = lengths.copy()
     h, c = np.zeros((1, recurrent.shape[1]), bias.dtype), np.zeros((1, recurrent.shape[1]), bias.dtype)
     logits = np.empty((1, len(output_bias)), bias.dtype)

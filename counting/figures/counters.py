@@ -12,7 +12,7 @@ from counting.figures import style
 
 
 def gains(shares: Mapping[str, Mapping[float, float]]) -> Figure:
-    """Share of networks right on long words by the gain after training. shares: language -> gain -> share."""
+    """Plot the share of networks right on long words by the gain after training. shares: language -> gain -> share."""
     figure, (ax,) = style.axes()
     for (name, by_gain), marker in zip(shares.items(), "osD^v", strict=False):
         ax.plot(list(by_gain), list(by_gain.values()), marker=marker, color=style.COLORS["lstm"], label=name, alpha=0.8)
@@ -25,7 +25,7 @@ def gains(shares: Mapping[str, Mapping[float, float]]) -> Figure:
 
 
 def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
-    """Two cells along a word: one against the other, and each against its depth. cells, counts: (steps, 2)."""
+    """Plot two cells along a word: one against the other, and each against its depth. cells, counts: (steps, 2)."""
     figure, (left, right) = style.axes(2)
     left.plot(*cells.T, marker="o", markersize=3, linewidth=0.8, color=style.COLORS["lstm"])
     left.set_xlabel("cell of unit 1")
@@ -41,7 +41,7 @@ def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
 
 
 def automaton(moves: Sequence[Move]) -> Figure:
-    """The run of a proved network on a word of powers: one circle for each control state, and what it adds."""
+    """Draw the run of a proved network on a word of powers: one circle for each control state, and what it adds."""
     groups: list[tuple[Move, int, int]] = []
     for move in moves:
         if groups and groups[-1][0].symbol == move.symbol and groups[-1][0].steps == move.steps:
