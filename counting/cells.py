@@ -139,7 +139,7 @@ class Networks:
 
     @staticmethod
     def from_torch(modules: Iterable[torch.nn.Module]) -> Networks:
-        """Networks of `reference.Counter`s, or any PyTorch modules with one recurrent layer of one unit and a read-out.
+        """Networks of `reference.Counter`s, or any PyTorch modules with a recurrent layer of one unit and a read-out.
 
         Raises ValueError where a module is not such a network, or is one with more to it.
         """
@@ -147,7 +147,7 @@ class Networks:
 
         return Networks.concatenate(
             Networks(module.cell, {name: array[None] for name, array in reference.to_parameters(module).items()})
-            if isinstance(module, reference.Counter)
+            if isinstance(module, reference.Counter) and module.sizes != (1, 2, 2)
             else modelfile.from_module(module).network
             for module in modules
         )
@@ -179,11 +179,10 @@ def initialize(cell: str, seeds: Iterable[int], units: int = 1, symbols: int = 2
 
 
 def _sizes(parameters: dict[str, np.ndarray]) -> tuple[int, int, int]:
-    """Read units, symbols and outputs off the shapes of parameters; 1, 2 and 2 where they are none's."""
-    ends = [parameters[name].shape[-1:] for name in ("weight_hh_l0", "weight_ih_l0", "output.bias")]
-    units, symbols, outputs = (end[0] if end else 0 for end in ends)
-    fine = all(1 <= size <= most for size, most in zip((units, symbols, outputs), MOST.values(), strict=True))
-    return (units, symbols, outputs) if fine else (1, 2, 2)
+    """Read units, symbols and outputs off the shapes of parameters; Dyck-1's where an array has no such shape."""
+    recurrent, drive, bias = (parameters[name].shape for name in ("weight_hh_l0", "weight_ih_l0", "output.bias"))
+    fine = (len(recurrent), len(drive), len(bias)) == (3, 3, 2)
+    return (recurrent[-1], drive[-1], bias[-1]) if fine else (1, 2, 2)
 
 
 def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ class Counter(nn.Module):
 
     def __init__(self, cell: str, units: int = 1, symbols: int = 2, outputs: int = 2) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self.sizes = cell, (units, symbols, outputs)
         extra = {"nonlinearity": "relu"} if cell == "relu" else {}
         self.rnn = LAYERS[cell](symbols, units, batch_first=True, **extra)
         self.output = nn.Linear(units, outputs)

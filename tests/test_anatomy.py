@@ -56,7 +56,7 @@ def test_adam_with_the_usual_epsilon_is_the_engines() -> None:
     for name, array in runs.checkpoints[2].parameters.items():
         assert np.allclose(mine.parameters[name], array, atol=2e-3), name
         assert (start.parameters[name] == before[name]).all()
-    assert np.allclose(gradient.mean_loss(runs.checkpoints[2], words[:50]), runs.losses[1, :, 2], rtol=1e-12)
+    assert np.allclose(evaluation.mean_loss(runs.checkpoints[2], words[:50]), runs.losses[1, :, 2], rtol=1e-12)
 
 
 def test_adam_takes_one_seed_a_network_and_something_to_read() -> None:

@@ -143,7 +143,7 @@ def test_loss_is_the_mean_squared_error_of_each_word() -> None:
     for k in range(len(few)):
         y = 1 / (1 + np.exp(-evaluation.trace(nets, few[k]).logits))
         expected += ((y - few[k].targets) ** 2).mean(axis=(1, 2)) / len(few)
-    assert np.allclose(relu.loss(nets, few), expected, rtol=1e-12)
+    assert np.allclose(evaluation.mean_loss(nets, few), expected, rtol=1e-12)
 
 
 def test_counters_broadcast_and_are_what_they_say() -> None:
@@ -157,12 +157,12 @@ def test_counters_broadcast_and_are_what_they_say() -> None:
 def test_the_exact_counter_is_beside_the_minimum_at_half_a_step_and_at_it_with_the_best_threshold() -> None:
     words = dyck.paper_splits(0)["train"][:2000]
     thresholds = np.linspace(0.4, 0.55, 301)
-    best = thresholds[relu.loss(relu.counters(1, -1, 8, thresholds), words).argmin()]
+    best = thresholds[evaluation.mean_loss(relu.counters(1, -1, 8, thresholds), words).argmin()]
     ratio = np.append(-1 + np.linspace(-0.002, 0.002, 40), -1.0)
-    assert relu.loss(relu.counters(1, ratio, 8, 0.5), words).argmin() != 40
-    assert relu.loss(relu.counters(1, ratio, 8, best), words).argmin() == 40
+    assert evaluation.mean_loss(relu.counters(1, ratio, 8, 0.5), words).argmin() != 40
+    assert evaluation.mean_loss(relu.counters(1, ratio, 8, best), words).argmin() == 40
     u = np.append(1 + np.linspace(-0.001, 0.001, 40), 1.0)
-    assert relu.loss(relu.counters(u, -1, 8, best), words).argmin() == 40
+    assert evaluation.mean_loss(relu.counters(u, -1, 8, best), words).argmin() == 40
 
 
 def test_compensation_is_the_mean_depth_at_which_a_symbol_is_read_for_each_closing_bracket():

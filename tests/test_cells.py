@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from counting import cells, dyck, evaluation
+from counting import cells, dyck, evaluation, reference
 from counting.cells import CELLS, Networks
 from counting.dyck import Words
 
@@ -72,6 +72,14 @@ class TestTorch:
         wide = nets.astype("float64")
         assert Networks.from_torch([wide.to_torch(3)]) == wide[3]
 
+    @pytest.mark.parametrize("sizes", [(2, 4, 4), (6, 12, 12), (3, 4, 5)])
+    def test_several_units_as_pytorch_draws_them(self, cell, sizes):
+        nets = cells.initialize(cell, [7], *sizes)
+        torch.manual_seed(7)
+        module = reference.Counter(cell, *sizes)
+        assert Networks.from_torch([module]) == nets == Networks.from_torch([nets.to_torch(0)])
+        assert nets.sizes == sizes
+
     def test_modules(self, cell):
         module = cells.initialize(cell, range(3)).to_torch(-1)
         assert isinstance(module, nn.Module)
@@ -103,7 +111,7 @@ class TestTorch:
 
     def test_modules_of_two_cells_are_no_stack(self):
         modules = [cells.initialize(cell, [0]).to_torch(0) for cell in ("lstm", "gru")]
-        with pytest.raises(ValueError, match="networks of one cell and dtype are needed"):
+        with pytest.raises(ValueError, match="networks of one cell, dtype and size are needed"):
             Networks.from_torch(modules)
 
     def test_no_modules_are_no_stack(self):
@@ -142,8 +150,9 @@ class TestStack:
 
     def test_what_cannot_be_concatenated(self):
         lstm = cells.initialize("lstm", [0])
-        for parts in ([], [lstm, cells.initialize("gru", [0])], [lstm, lstm.astype("float64")]):
-            with pytest.raises(ValueError, match="networks of one cell and dtype are needed, got"):
+        others = cells.initialize("gru", [0]), lstm.astype("float64"), cells.initialize("lstm", [0], 2)
+        for parts in ([], *([lstm, other] for other in others)):
+            with pytest.raises(ValueError, match="networks of one cell, dtype and size are needed, got"):
                 Networks.concatenate(parts)
 
     def test_equality(self, cell):
@@ -199,6 +208,16 @@ class TestBadParameters:
                 ValueError, match=rf"of a {cell} has shape \(runs, .*, the same runs for every"
             ):
                 Networks(cell, {**parameters, name: wrong})
+
+    def test_sizes_beyond_the_engine(self, cell):
+        for sizes, message in (((7, 2, 2), "units must be from 1 to 6; got 7"), ((2, 13, 2), "symbols must be .* 13")):
+            units, symbols, outputs = sizes
+            rows = cells.gates(cell) * units
+            shapes = (rows, symbols), (rows, units), (rows,), (rows,), (outputs, units), (outputs,)
+            with pytest.raises(ValueError, match=message):
+                Networks(cell, {n: np.zeros((1, *s)) for n, s in zip(cells.shapes(cell), shapes, strict=True)})
+            with pytest.raises(ValueError, match=message):
+                cells.initialize(cell, [0], *sizes)
 
     def test_dtypes(self, cell, parameters):
         for dtype in ("float16", "int64", "complex64", "O"):

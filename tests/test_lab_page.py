@@ -203,7 +203,8 @@ def give(page: Page, path: Path, content: dict[str, torch.Tensor] | bytes) -> No
     path.write_bytes(content if isinstance(content, bytes) else save(content))
     page.locator("[name=file]").set_input_files(path)
     page.wait_for_function("""name => document.querySelector('[data-text=file-error]').textContent.includes(name)
-        || [...document.querySelectorAll('[name=run] option')].some(one => one.selected && one.text === name)""", arg=path.name)
+        || [...document.querySelectorAll('[name=run] option')]
+            .some(one => one.selected && one.text === name)""", arg=path.name)
 
 
 def test_a_page_of_its_own_opens_on_the_network_and_the_word(own: Page) -> None:
@@ -216,7 +217,9 @@ def test_a_page_of_its_own_opens_on_the_network_and_the_word(own: Page) -> None:
 @pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, partial(nn.RNN, nonlinearity="relu")])
-def test_a_file_that_is_dropped_is_read_as_python_reads_it(own: Page, layer, bias, outputs, tmp_path: Path, core: Page) -> None:
+def test_a_file_that_is_dropped_is_read_as_python_reads_it(
+    own: Page, layer, bias, outputs, tmp_path: Path, core: Page
+) -> None:
     torch.manual_seed(3)
     module = nn.ModuleDict({"rnn": layer(2, 1, bias=bias), "fc": nn.Linear(1, outputs, bias=bias)})
     give(own, tmp_path / "mine.safetensors", module.state_dict())
@@ -225,7 +228,8 @@ def test_a_file_that_is_dropped_is_read_as_python_reads_it(own: Page, layer, bia
     assert networks([found]) == network
     assert found["kind"] == (relu.kind(network)[0] if network.cell == "relu" else None)
     assert "First wrong" in result(own), "an untrained network fails on some word of the page"
-    word = Words.from_strings(["".join("()"[n % 2] * int(r) for n, r in enumerate(found["certificate"]["word"].split(".")))])
+    lengths = map(int, found["certificate"]["word"].split("."))
+    word = Words.from_strings(["".join("()"[n % 2] * length for n, length in enumerate(lengths))])
     failed = evaluation.first_failure(network, word)[0, 0]
     assert f"First wrong at step {failed} of {word.longest}" in result(own)
 

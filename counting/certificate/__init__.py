@@ -7,6 +7,7 @@
     search       a word that fails                 extremes     both at once, for the ReLU
     cycle        prefixes that leave the same bits exact        counters whose first rungs prove the rest
     many         certificates of many networks, or which are proved
+    several · onestep   networks of several counters, and the engine's step for them
 
 The network's own arithmetic is the engine's: IEEE float32 (or float64), every operation rounded to nearest,
 nothing fused; output k says yes iff its logit is ≥ 0. That sigmoid and tanh are monotone, which the LSTM's
@@ -20,15 +21,20 @@ from counting.compiled import kept_by
 with kept_by(__name__):
     from counting.certificate.exact import exact_counters
     from counting.certificate.many import certify_all, proved
+    from counting.certificate.onestep import right_on
     from counting.certificate.procedure import LONGEST, MAX_DEPTH, certify
+    from counting.certificate.several import SeveralCertificate, certify_language
     from counting.certificate.verdict import Certificate
 
 __all__ = [
     "LONGEST",
     "MAX_DEPTH",
     "Certificate",
+    "SeveralCertificate",
     "certify",
     "certify_all",
+    "certify_language",
     "exact_counters",
     "proved",
+    "right_on",
 ]

@@ -105,8 +105,9 @@ def _pack_bits(flags: np.ndarray) -> np.ndarray:
 
 
 def pack_words(words: Readable) -> PackedWords:
-    """Pack words for training."""
+    """Pack words for training. Raises ValueError for symbols that are not in the alphabet."""
     inside = np.arange(words.tokens.shape[1]) < words.lengths[:, None]
+    check_indices("symbols", words.tokens[inside], words.symbols)
     symbols = np.where(inside, words.tokens, 0)[..., None] >> np.arange(_bits(words.symbols)) & 1
     return PackedWords(_pack_bits(symbols), _pack_bits(words.targets), words.lengths.astype(np.int32))
 

@@ -16,7 +16,7 @@ SHAPES = {
     **{name: layout.shape(gates) for name, gates in zip(block.CELLS, block.GATES, strict=True)},
     "lstm of 2 units": layout.shape(4, 2, 4, 4),
     "gru of 3 units": layout.shape(3, 3, 3, 4),
-    "lstm of 6 units": layout.shape(4, 6, 12, 12),
+    "lstm of 3 units": layout.shape(4, 3, 6, 6),
 }
 
 

@@ -1,0 +1,139 @@
+"""Certificates of several counters: held to brute force over all short words, to the engine's step and to PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from counting import cells, certificate, evaluation, languages
+from counting.cells import Networks
+from counting.certificate import onestep, several
+
+
+def stack(units: int, symbols: int, outputs: int) -> dict[str, np.ndarray]:
+    """Give an LSTM's parameters with open gates i, f, o and everything else 0."""
+    shapes = cells.shapes("lstm", units, symbols, outputs)
+    parameters = {name: np.zeros((1, *shape), np.float32) for name, shape in shapes.items()}
+    parameters["bias_ih_l0"][0] = np.repeat([20, 20, 0, 20], units)
+    return parameters
+
+
+def exact(k: int) -> Networks:
+    """Give an exact counter of a shuffle: cell j is the depth of brackets j."""
+    p = stack(k, 2 * k, 2 * k)
+    for j in range(k):
+        p["weight_ih_l0"][0, 2 * k + j, 2 * j : 2 * j + 2] = 12, -12
+        p["output.weight"][0, 2 * j + 1, j] = 20
+        p["output.bias"][0, 2 * j : 2 * j + 2] = 10, -7.6
+    return Networks("lstm", p)
+
+
+def varied(network: Networks, rng: np.random.Generator) -> Networks:
+    """Give a network near an exact one, or far from it."""
+    size = 10.0 ** rng.uniform(-4, 0.3)
+    absolute = rng.random() < 0.5  # else what is 0 stays 0, and the network may be right
+    changed = {
+        name: a + rng.normal(0, size, a.shape) * (1 if absolute else 0.3 * np.abs(a))
+        for name, a in network.parameters.items()
+    }
+    if rng.random() < 0.4:
+        changed["bias_ih_l0"] = changed["bias_ih_l0"] * rng.choice([0.2, 0.5, 1])
+    if rng.random() < 0.3:
+        units = network.sizes[0]
+        changed["weight_ih_l0"][:, 2 * units : 3 * units] *= rng.choice([0.02, 0.1, 0.5])
+    return Networks("lstm", {name: a.astype(np.float32) for name, a in changed.items()})
+
+
+def all_words(language: languages.Language, longest: int) -> languages.Words:
+    """List every word of a shuffle of up to so many symbols, the shorter first."""
+    found, prefixes = [], [("", (0,) * language.counters)]
+    for t in range(longest):
+        longer = []
+        for prefix, depths in prefixes:
+            for symbol, letter in enumerate(language.alphabet):
+                after = tuple(d + (j == symbol // 2) * (1 - 2 * (symbol % 2)) for j, d in enumerate(depths))
+                if min(after) >= 0 and sum(after) <= longest - t - 1:
+                    longer.append((prefix + letter, after))
+        prefixes = longer
+        found += [prefix for prefix, depths in prefixes if not any(depths)]
+    return language.words(found)
+
+
+def held_to_brute_force(seeds: range, longest: int, k: int = 2) -> dict[str, int]:
+    """Compare certificates of varied networks with every word of up to so many symbols. Returns the verdicts."""
+    language, verdicts = languages.shuffle(k), {"proved": 0, "refuted": 0, "undecided": 0}
+    words = all_words(language, longest)
+    for seed in seeds:
+        network = varied(exact(k), np.random.default_rng(seed))
+        found = certificate.certify_language(network, language)
+        verdicts[found.verdict] += 1
+        failed = onestep.first_failure(network, words) < words.lengths
+        shortest = int(words.lengths[failed].min()) if failed.any() else longest + 2
+        if found.proved:
+            assert shortest > longest, seed
+            continue
+        assert found.lower <= shortest, seed
+        if found.counterexample is not None:
+            step = onestep.first_failure(network, found.counterexample)[0]
+            assert step == found.failing_step < found.counterexample.longest
+            if found.shortest:
+                assert min(found.counterexample.longest, longest + 2) == min(shortest, longest + 2), seed
+    return verdicts
+
+
+def test_certificates_agree_with_every_short_word():
+    verdicts = held_to_brute_force(range(16), 8)
+    assert verdicts["proved"] >= 2
+    assert verdicts["refuted"] >= 2
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_an_exact_counter_is_proved(k):
+    found = certificate.certify_language(exact(k), languages.shuffle(k))
+    assert found.proved, found
+
+
+def test_steps_of_no_whole_number_are_proved_where_their_band_closes():
+    network = exact(2)
+    network.parameters["weight_ih_l0"][0, 4:6] /= 12
+    assert certificate.certify_language(network, languages.shuffle(2)).verdict in ("proved", "undecided")
+    drifting = exact(2)
+    drifting.parameters["bias_ih_l0"][0, 2:4] = 8  # the forget gates leak
+    found = certificate.certify_language(drifting, languages.shuffle(2))
+    assert not found.proved
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_step_is_the_engine_s(seed):
+    network = cells.initialize("lstm", [seed], 2, 4, 4)
+    wide = Networks("lstm", {name: 8 * a for name, a in network.parameters.items()})
+    rng = np.random.default_rng(seed)
+    h, c = rng.normal(0, 1, (2, 70, 2)).astype(np.float32)
+    for symbol in range(4):
+        for ours, theirs in zip(onestep.step(wide, h, c, symbol), evaluation.step(wide, h, c, symbol), strict=True):
+            assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
+
+
+def test_powers_are_proved_with_n_as_a_symbol():
+    language = languages.powers(2)
+    p = stack(1, 2, 3)
+    p["weight_ih_l0"][0, 2] = 12, -12
+    p["output.weight"][0] = [[0], [20], [0]]
+    network = Networks("lstm", p)
+    assert certificate.certify_language(network, language).verdict == "refuted"
+    found = certificate.certify_language(network, language)
+    assert found.shortest
+    assert found.pytorch_step == found.failing_step
+
+
+def test_fractions_are_what_float32_leaves():
+    value = np.float32(9.567905)
+    left = set(several._fractions(float(value) - 9))
+    for _ in range(5000):
+        value = value + np.float32(1)
+        assert float(value) - np.floor(float(value)) in left or 1.0 in left
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(ValueError, match="symbols and outputs"):
+        certificate.certify_language(exact(2), languages.shuffle(3))
