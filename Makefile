@@ -1,5 +1,5 @@
 # make book   runs every chapter, compares with what is committed, renders to _build/html/index.html
-# make test   runs the tests
+# make test   checks style and types, and runs the tests
 # make pdf    prints the rendered pages as one PDF, in _build/pdf
 # make results  trains everything in results/ again, whatever is there, and keeps it and what the chapters give
 # make clean  removes what the others made (.venv too)
@@ -24,6 +24,8 @@ book: $(INSTALLED)
 	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q -n auto tests/test_pages.py tests/test_lab_page.py)
 
 test: $(INSTALLED)
+	$(PYTHON) -m ruff check --quiet .
+	$(PYTHON) -m mypy --no-error-summary
 	$(PYTHON) -m pytest -n auto
 
 # The pages are rendered from the committed outputs; no chapter runs.

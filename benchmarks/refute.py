@@ -1,9 +1,12 @@
-"""Try to refute what is proved however it is computed: PyTorch's own modules read random words and towers.
+"""Try to refute what certificates say *however it is computed*: PyTorch's own modules read words that it speaks of.
 
-    nice python benchmarks/refute.py --words 1000        every network of results/ of which it is proved
+    nice python benchmarks/refute.py                     10,000 networks and more, 1,000 words each; half an hour
+    nice python benchmarks/refute.py --networks 100 --words 100
 
-Each is read in float32, in batches of 1, 7 and all words, with oneDNN and without; the ReLUs in float64 too. Prints how
-many networks and (network, word) pairs were read. Exit code 1 if one was read wrongly.
+The networks: those of `results/`, PyTorch's initializations, and exact counters with noise. A certificate says that no
+word shorter than `lower_however` is read wrongly; a wrong step refutes it where what is read so far can be closed in
+fewer symbols. Paths: with oneDNN and without, in batches of all words, 64, 7 and 1, and float64. Exit code 1 if any
+network was refuted in its own floating point.
 """
 
 from __future__ import annotations
@@ -12,65 +15,89 @@ import argparse
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from counting import certificate, dyck, results, rounding
+from counting import cells, certificate, dyck, results
 from counting.cells import Networks
 
-SYMBOLS, TOWER = 100, 500
+LONGEST = 100
+BATCHES = (64, 7, 1)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--words", type=int, default=1000)
-    parser.add_argument("--networks", type=int, default=None, help="at most so many")
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore", message="TF32")
-    torch.set_num_threads(1)
-    words = dyck.uniform(options.words, SYMBOLS, seed=0)
-    tower = dyck.Words.from_strings(["(" * TOWER + ")" * TOWER])
-    pairs = networks = faults = 0
-    started = time.monotonic()
-    for stack in stacks():
-        for run in np.flatnonzero(certificate.however_computed(stack)):
-            if networks == options.networks:
-                break
-            module, networks = stack[int(run)].to_torch(0).eval(), networks + 1
-            for one_dnn in (True, False):
-                with torch.no_grad(), torch.backends.mkldnn.flags(enabled=one_dnn):
-                    for part in (tower, words[:1], words[:7], words):
-                        faults += wrong(module, part)
-                        pairs += len(part)
-            if stack.cell == "relu":
-                faults += wrong(module.double(), words)
-                pairs += len(words)
-    seconds = time.monotonic() - started
-    print(f"{networks:,} networks, {pairs:,} pairs, {faults} read wrongly, {seconds:.0f} s")
-    return int(faults > 0)
-
-
-def stacks() -> Iterator[Networks]:
-    """All LSTMs and ReLUs of the results, as trained, with gates times 10, and rounded."""
-    validation = dyck.uniform(100, 50, seed=1)
+def stacks(most: int) -> Iterator[tuple[str, Networks]]:
+    """Networks of each kind, at most so many of each file, cell and size of noise."""
     for path in sorted(results.FOLDER.glob("*.safetensors")):
-        networks = results.load(path).networks
-        networks = networks[np.flatnonzero(networks.finite)]
-        yield networks
-        if networks.cell == "relu":
-            yield rounding.rounded(networks, validation, 1e-4)[0]
-        elif networks.cell == "lstm":
-            yield rounding.gained(networks, 10.0)
+        trained = results.load(path).networks
+        yield "trained", trained[np.flatnonzero(trained.finite)[:most]]
+    for cell in cells.CELLS:
+        yield "initial", cells.initialize(cell, range(min(most, 500)))
+        for digits in range(2, 8):
+            yield "near an exact counter", noisy(cells.exact(cell), 10.0**-digits, min(most, 100))
+
+
+def noisy(exact: Networks, size: float, count: int) -> Networks:
+    """Return copies of one network, each number off by a relative error of about `size`."""
+    random = np.random.default_rng(0)
+
+    def off(array: np.ndarray) -> np.ndarray:
+        return (array * (1 + size * random.standard_normal((count, *array.shape[1:])))).astype(array.dtype)
+
+    return Networks(exact.cell, {name: off(array) for name, array in exact.parameters.items()})
 
 
 @torch.no_grad()
-def wrong(module: torch.nn.Module, words: dyck.Words) -> int:
-    """How many words of one length a module reads wrongly."""
+def refuted(module: torch.nn.Module, words: dyck.Words, lower: int) -> bool:
+    """Whether the module, reading all words at once, is wrong where a word shorter than `lower` would show it."""
     symbols = torch.nn.functional.one_hot(torch.from_numpy(words.tokens.astype(np.int64)), 2)
-    logits = module(symbols.to(next(module.parameters()).dtype)).numpy()
-    return int(((logits >= 0) != (words.targets == 1)).any(axis=(1, 2)).sum())
+    yes = (module(symbols.to(next(module.parameters()).dtype)) >= 0).numpy()
+    wrong = (yes != (words.targets == 1)).any(axis=2)
+    return bool((wrong & (np.arange(1, words.longest + 1) + words.depth < lower)).any())
+
+
+def paths(module: torch.nn.Module, words: dyck.Words, lower: int) -> Iterator[tuple[str, int, bool]]:
+    """Each path's name, how many words were read on it, and whether it refutes."""
+    for one_dnn in (True, False):
+        with torch.backends.mkldnn.flags(enabled=one_dnn):
+            for batch in (len(words), *BATCHES):
+                read = "all" if batch == len(words) else str(batch)
+                path = f"float32, oneDNN {'on' if one_dnn else 'off'}, {read}"
+                yield path, batch, refuted(module, words[:batch], lower)
+    yield "float64", len(words), refuted(module.double(), words, lower)
+
+
+def main() -> int:
+    """Read the command line, certify, read words, print what was refuted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--words", type=int, default=1000)
+    parser.add_argument("--networks", type=int, default=200, help="at most so many of a file, or of a kind")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", message="TF32")
+    torch.set_num_threads(1)
+    deepest = dyck.tower(LONGEST // 2).strings()
+    networks, claims, pairs, faults = Counter(), Counter(), Counter(), Counter()
+    started = time.monotonic()
+    for number, (kind, stack) in enumerate(stacks(options.networks)):
+        found = certificate.certify_all(stack, LONGEST, replay=False)
+        random = dyck.uniform(options.words - 1, LONGEST, seed=number)
+        words = dyck.Words.from_strings(deepest + random.strings())
+        for run, one in enumerate(found):
+            networks[kind, stack.cell] += 1
+            claims[kind, stack.cell] += bool(one.proved_however)
+            for path, read, wrong in paths(stack[run].to_torch(0).eval(), words, one.lower_however):
+                pairs[path] += read
+                faults[path] += wrong
+                if wrong:
+                    print(f"{kind} {stack.cell}, stack {number}, run {run}: refuted, {path}", flush=True)
+    for (kind, cell), count in sorted(networks.items()):
+        print(f"{count:6,} {kind} {cell}, {claims[kind, cell]:,} proved to {LONGEST} symbols however it is computed")
+    for path, count in pairs.items():
+        print(f"{count:11,} pairs, {faults[path]} networks refuted: {path}")
+    print(f"{sum(networks.values()):,} networks, {sum(pairs.values()):,} pairs, {time.monotonic() - started:.0f} s")
+    return int(any(count for path, count in faults.items() if path != "float64"))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ GAINS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def script() -> str:
-    """The entries as JavaScript, one a line: `counterLab.networks = [...]`."""
+    """Return the entries as JavaScript, one a line: `counterLab.networks = [...]`."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries())
     return f"(globalThis.counterLab ??= {{}}).networks = [\n{lines}\n];\n"
 
@@ -55,13 +55,15 @@ def entries() -> list[dict[str, object]]:
 
 
 def first_shown() -> tuple[Networks, Words]:
-    """What the lab opens with: the first LSTM of the paper's regimen, and the shortest word on which it fails."""
+    """Return what the lab opens with: the first LSTM of the paper's regimen, and the shortest word it gets wrong."""
     network = results.load(results.FOLDER / f"{FILES['paper'].format('lstm')}.safetensors").networks[0]
-    return network, certificate.certify(network, LONGEST, replay=False).counterexample
+    word = certificate.certify(network, LONGEST, replay=False).counterexample
+    assert word is not None  # chapter 8: none of these networks is right to that length
+    return network, word
 
 
 def runs_of(word: Words) -> str:
-    """A single word as the lengths of its runs of equal brackets, `(` first: "2.2" is (())."""
+    """Return a single word as the lengths of its runs of equal brackets, `(` first: "2.2" is (())."""
     tokens = word.tokens[0, : word.lengths[0]]
     ends = np.append(np.flatnonzero(np.diff(tokens)) + 1, len(tokens))
     return ".".join(map(str, np.diff(ends, prepend=0)))
@@ -90,7 +92,7 @@ def _described(
 
 
 def _certified(network: Networks, any_length: bool) -> dict[str, object]:
-    """What is proved: max_length None means words of any length to depth `certificate.MAX_DEPTH`."""
+    """Return what is proved: max_length None means words of any length to depth `certificate.MAX_DEPTH`."""
     if any_length:
         return {"proved": True, "max_length": None, "max_depth": certificate.MAX_DEPTH, "word": None}
     found: Certificate = certificate.certify(network, LONGEST, replay=False)
@@ -98,7 +100,7 @@ def _certified(network: Networks, any_length: bool) -> dict[str, object]:
         "proved": found.proved,
         "max_length": LONGEST,
         "max_depth": None,
-        "word": runs_of(found.counterexample) if found.refuted else None,
+        "word": None if found.counterexample is None else runs_of(found.counterexample),
         "length": found.upper,
         "step": found.failing_step,
         "shortest": found.shortest,
@@ -110,8 +112,9 @@ def _what_makes_exact(networks: Networks) -> list[dict[str, float] | None]:
     if networks.cell == "relu":
         counts = (relu.kind(networks) == "counter") & certificate.exact_counters(rounding.in_steps(networks))
         return [{"u": 1, "ratio": 1} if yes else None for yes in counts]
-    counts = np.array([certificate.exact_counters(rounding.gained(networks, gain)) for gain in GAINS])
-    return [{"gain": GAINS[first]} if yes else None for first, yes in zip(counts.argmax(0), counts.any(0), strict=True)]
+    by_gain = np.array([certificate.exact_counters(rounding.gained(networks, gain)) for gain in GAINS])
+    found = zip(by_gain.argmax(0), by_gain.max(0), strict=True)
+    return [{"gain": GAINS[first]} if yes else None for first, yes in found]
 
 
 def _decimals(array: np.ndarray) -> object:

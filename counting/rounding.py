@@ -16,7 +16,7 @@ from counting.training import folded
 
 
 def gained(networks: Networks, gain: float) -> Networks:
-    """The same networks with every weight and bias of the recurrent layer times `gain`; the read-out stays."""
+    """Return the same networks with every weight and bias of the recurrent layer times `gain`; the read-out stays."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if not 0 < networks.dtype.type(gain) < float("inf"):
             raise ValueError(f"a gain is finite and > 0 in {networks.dtype.name}; got {gain!r}")

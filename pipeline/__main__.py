@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _value(text: str) -> object:
-    """A parameter's value: a Python literal, or else the text itself."""
+    """Return a parameter's value: a Python literal, or else the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -103,7 +103,7 @@ def settle(path: Path, executed: NotebookNode, accept: bool) -> bool:
 
 
 def _trial(executed: dict[Path, NotebookNode]) -> Path:
-    """A copy of the book's sources with these notebooks in place of the committed ones."""
+    """Return a copy of the book's sources with these notebooks in place of the committed ones."""
     trial = BUILT / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     shutil.copytree(ROOT / "book", trial / "book", ignore=shutil.ignore_patterns("_build", ".*"))

@@ -15,7 +15,7 @@ class NoBrowser(RuntimeError):
 
 
 def launch(playwright: Playwright) -> Browser:
-    """The Chromium that is installed here, started; raises NoBrowser where there is none."""
+    """Return the Chromium that is installed here, started; raises NoBrowser where there is none."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         raise NoBrowser("no Chromium found: install Debian's package `chromium`, or Chrome")

@@ -14,7 +14,8 @@ import papermill
 import yaml
 from nbformat import NotebookNode
 
-from pipeline import notebooks
+from counting.chapter import PARAMETERS, problems
+from pipeline import kernel, notebooks
 
 
 class ChapterFailed(RuntimeError):
@@ -22,7 +23,7 @@ class ChapterFailed(RuntimeError):
 
 
 def in_order(root: Path) -> list[Path]:
-    """The notebooks that `_toc.yml` in `root` names, in the order in which they are read."""
+    """Return the notebooks that `_toc.yml` in `root` names, in the order in which they are read."""
     paths = (root / f"{page}.ipynb" for page in pages(root))
     return [path for path in paths if path.exists()]
 
@@ -47,7 +48,8 @@ def _names(entry: object) -> Iterator[str]:
 def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, dict[str, object]]:
     """For each notebook those of the `parameters` that it knows.
 
-    Raises ValueError for a name that none of them knows; papermill itself would only warn.
+    Raises ValueError for a name that none of them knows, and for a value that one of them does not take; papermill
+    itself would only warn.
     """
     known = {path: notebooks.known_parameters(path) for path in paths}
     for name in parameters:
@@ -55,11 +57,15 @@ def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, di
             lines = (f"  {path.name}: {', '.join(names) or '(none)'}" for path, names in known.items())
             listing = "\n".join(lines)
             raise ValueError(f"no parameter is called {name!r}; known parameters:\n{listing}")
-    return {path: {name: parameters[name] for name in parameters if name in known[path]} for path in paths}
+    chosen = {path: {name: parameters[name] for name in parameters if name in known[path]} for path in paths}
+    wrong = [line for path in paths if path.stem in PARAMETERS for line in problems(path.stem, chosen[path])]
+    if wrong:
+        raise ValueError("\n".join(dict.fromkeys(wrong)))
+    return chosen
 
 
 def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int = 1800) -> NotebookNode:
-    """The notebook at `path` executed by papermill, normalized and stamped; the file itself is only read.
+    """Return the notebook at `path` executed by papermill, normalized and stamped; the file itself is only read.
 
     It runs in an empty folder, so it cannot lean on where it is started from. `timeout`: seconds a cell.
     Raises ChapterFailed if a cell fails, takes too long or kills the kernel; ValueError for an unknown
@@ -69,22 +75,33 @@ def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int
     defaults = notebooks.known_parameters(path)
     os.environ["TQDM_DISABLE"] = "1"  # in the kernel: a progress bar would freeze in the page
     with tempfile.TemporaryDirectory(prefix="chapter-") as folder:
-        start, end, empty = Path(folder, path.name), Path(folder, "executed.ipynb"), Path(folder, "cwd")
+        start, end = Path(folder, path.name), Path(folder, "executed.ipynb")
+        empty, settings = Path(folder, "cwd"), Path(folder, "settings")
         empty.mkdir()
+        settings.mkdir()
+        os.environ[kernel.SETTINGS] = str(settings)
         notebooks.write(notebooks.without_injected(notebooks.read(path)), start)
         try:
             papermill.execute_notebook(
                 start, end, parameters, kernel_name="python3", cwd=empty,
-                execution_timeout=timeout, progress_bar=sys.stderr.isatty(),
+                execution_timeout=timeout, progress_bar=sys.stderr.isatty(), kernel_manager_class=kernel.Kernel,
             )
         except papermill.PapermillExecutionError as error:
             raise ChapterFailed(_failed_cell(path, error)) from None
         except (nbclient.exceptions.CellTimeoutError, nbclient.exceptions.DeadKernelError) as error:
-            raise ChapterFailed(f"{path.name}: {error}") from None
+            raise ChapterFailed(f"{path.name}{_last_begun(end)}{error}") from None
         executed = notebooks.normalize(notebooks.read(end))
     values = defaults | {name: repr(value) for name, value in parameters.items()}
     executed.metadata[notebooks.STAMP] = notebooks.stamp_now(executed, values)
     return executed
+
+
+def _last_begun(saved: Path) -> str:
+    """Name the last cell that was begun, of the notebook as papermill left it when its kernel was gone."""
+    cells = notebooks.read(saved).cells if saved.exists() else []
+    status = [cell.metadata.get("papermill", {}).get("status", "pending") for cell in cells]
+    begun = [n for n, each in enumerate(status) if each != "pending"]
+    return f", cell {begun[-1] + 1}:\n{cells[begun[-1]].source}\n" if begun else ": "
 
 
 def _failed_cell(path: Path, error: papermill.PapermillExecutionError) -> str:

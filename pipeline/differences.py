@@ -66,7 +66,7 @@ def _outputs(before: list[NotebookNode], after: list[NotebookNode]) -> Iterator[
 
 
 def _parts(output: NotebookNode) -> dict[str, str]:
-    """What an output shows, by MIME type (or the stream's name), as text; with the name of a glued value."""
+    """Return what an output shows, by MIME type (or the stream's name), as text; with the name of a glued value."""
     if output.output_type == "stream":
         return {output.name: output.text}
     if output.output_type == "error":
@@ -93,7 +93,7 @@ def _unequal(kind: str, before: str, after: str) -> str | None:
 
 
 def _around_change(text: str, other: str) -> str:
-    """The part of one long line where it begins to differ from another."""
+    """Return the part of one long line where it begins to differ from another."""
     start = max(0, len(os.path.commonprefix([text, other])) - 40)
     piece = text[start:start + _WIDTH_SHOWN]
     return ("…" if start else "") + piece + ("…" if start + len(piece) < len(text) else "")
@@ -114,6 +114,6 @@ def _unequal_pixels(before: str, after: str) -> str | None:
 
 
 def _pixels(png: str) -> np.ndarray:
-    """A base64 PNG as int16 (height, width, 4)."""
+    """Return a base64 PNG as int16 (height, width, 4)."""
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:
         return np.asarray(image.convert("RGBA"), dtype=np.int16)

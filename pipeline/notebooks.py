@@ -28,7 +28,7 @@ _FLEETING_CELL = ("papermill", "execution", "ExecuteTime", "vscode")
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook at `path`, in nbformat 4.5; raises ValueError if it is not a notebook."""
+    """Return the notebook at `path`, in nbformat 4.5; raises ValueError if it is not a notebook."""
     try:
         notebook = nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
@@ -43,17 +43,17 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """The author's code cells, in order: without the one papermill injects."""
+    """Return the author's code cells, in order: without the one papermill injects."""
     return [cell for cell in notebook.cells if cell.cell_type == "code" and INJECTED not in tags(cell)]
 
 
 def tags(cell: NotebookNode) -> list[str]:
-    """The cell's tags, [] if it has none."""
+    """Return the cell's tags, [] if it has none."""
     return cell.metadata.get("tags", [])
 
 
 def without_injected(notebook: NotebookNode) -> NotebookNode:
-    """A copy without papermill's injected cell, so that a run starts from the author's own defaults."""
+    """Return a copy without papermill's injected cell, so that a run starts from the author's own defaults."""
     copy = nbformat.from_dict(notebook)
     copy.cells = [cell for cell in copy.cells if INJECTED not in tags(cell)]
     return copy
@@ -65,7 +65,7 @@ def known_parameters(path: Path) -> dict[str, str]:
 
 
 def normalize(notebook: NotebookNode) -> NotebookNode:
-    """A copy that holds what the code computed and nothing of when, where and by which tool it was run.
+    """Return a copy that holds what the code computed and nothing of when, where and by which tool it was run.
 
     Cell ids follow from the cells' text, so that they are the same in every run and do not move when a cell
     is added elsewhere. Applying it twice is the same as once.

@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def rendered_pages(html: Path) -> list[Path]:
-    """The book's pages under `html` in reading order; raises FileNotFoundError if one is not there."""
+    """Return the book's pages under `html` in reading order; raises FileNotFoundError if one is not there."""
     paths = [html / f"{name}.html" for name in chapters.pages(ROOT)]
     for path in paths:
         if not path.exists():
@@ -100,7 +100,7 @@ def single_page(pages: list[Path], numbers: dict[str, int]) -> str:
 
 
 def _head(soup: BeautifulSoup, folder: Path) -> str:
-    """The style sheets and MathJax, as a page in `folder` has them, found from anywhere."""
+    """Return the style sheets and MathJax, as a page in `folder` has them, found from anywhere."""
     wanted = [*soup.select("head link[rel=stylesheet]"), *soup.select("head script")]
     wanted = [tag for tag in wanted if tag.name == "link" or "mathjax" in str(tag).lower()]
     for tag in wanted:
@@ -117,7 +117,7 @@ def _running_head(path: Path, title: str) -> str:
 
 
 def _article(soup: BeautifulSoup, path: Path, names: Mapping[Path, str]) -> Tag:
-    """The text of the page at `path`, its links and images fit to stand in one document with the other pages.
+    """Return the text of the page at `path`, its links and images fit to stand in one document with the other pages.
 
     Pages may use the same ids, so each id is preceded by the page's name: `what-was-found` of chapter 1 becomes
     `01-setup.what-was-found`.
@@ -127,6 +127,8 @@ def _article(soup: BeautifulSoup, path: Path, names: Mapping[Path, str]) -> Tag:
         tag.decompose()
     for tag in article.select("noscript"):  # what stands for an interactive part where nothing can be clicked
         tag.unwrap()
+    for tag in article.select("details"):  # nothing can be unfolded on paper: proofs and answers are open
+        tag["open"] = ""
     for tag in article.select("[id]"):
         tag["id"] = f"{path.stem}.{tag['id']}"
     for image in article.select("img[src]"):

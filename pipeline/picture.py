@@ -16,7 +16,7 @@ PICTURE = notebooks.ROOT / "book" / "_static" / "finding.png"
 
 
 def figure(path: Path, name: str) -> bytes:
-    """The PNG of the figure `name` among the outputs of the notebook at `path`; raises ValueError if it has none."""
+    """Read the PNG of the figure `name` from the outputs of the notebook at `path`; ValueError if it has none."""
     for cell in notebooks.code_cells(notebooks.read(path)):
         if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") != name:
             continue

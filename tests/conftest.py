@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -20,6 +21,9 @@ from pipeline.browser import NoBrowser, launch
 # The same examples on every run and machine: what fails fails for everyone. No deadline: kernels compile.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+# A job in the background (`make test &`, nohup, cron) ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

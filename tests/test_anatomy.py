@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from counting import anatomy, cells, dyck, reference, training
 from counting.anatomy import gradient

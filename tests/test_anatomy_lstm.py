@@ -56,7 +56,22 @@ def test_ranges_hold_everything_visited(nets: Networks) -> None:
     between = lstm.activations(nets, np.linspace(-1, 1, 101))
     low, high = np.moveaxis(ranges, -1, 0)
     assert (low <= between.min(axis=-1) + 1e-12).all() and (between.max(axis=-1) <= high + 1e-12).all()
-    assert (low <= visited[..., 0] + 1e-6).all() and (visited[..., 1] <= high + 1e-6).all()
+    assert ((low <= visited[..., 0] + 1e-6) | np.isnan(visited[..., 0])).all()
+    assert ((visited[..., 1] <= high + 1e-6) | np.isnan(visited[..., 1])).all()
+
+
+def test_visited_ends_before_the_first_wrong_step(nets: Networks) -> None:
+    """By hand, from the traces: what comes at or after the first mistake does not count."""
+    failures = evaluation.first_failure(nets, WORD)[:, 0]
+    assert (failures < WORD.longest).any()
+    trace, visited, symbols = evaluation.trace(nets, WORD), lstm.visited(nets, WORD), WORD.tokens[0]
+    for run, failed in enumerate(failures):
+        for symbol in (0, 1):
+            steps = [t for t in range(max(failed, 1)) if symbols[t] == symbol]
+            for gate, name in enumerate(lstm.GATES):
+                values = trace.gates[name][run, steps]
+                ends = [values.min(), values.max()] if steps else [np.nan, np.nan]
+                np.testing.assert_array_equal(visited[run, gate, symbol], ends)
 
 
 def test_the_exact_counter_is_saturated_and_loses_nothing() -> None:

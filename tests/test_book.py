@@ -96,6 +96,45 @@ def shown(cell: NotebookNode) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
+class TestAnotherUsersSettings:
+    """Whatever else is installed and set, the kernel is this Python with this library, and draws as the book does."""
+
+    def test_the_kernel_is_this_python_with_this_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        foreign = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+        foreign.parent.mkdir(parents=True)
+        foreign.write_text('{"argv": ["false"], "display_name": "Python 3", "language": "python"}')
+        monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+        monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+        other = tmp_path / "other" / "counting" / "__init__.py"
+        other.parent.mkdir(parents=True)
+        other.write_text("raise ImportError('not this one')")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
+        executed = chapters.run(save(tmp_path, "import sys, counting\nprint(sys.executable, counting.__file__)"))
+        assert shown(executed.cells[-1]).split() == [sys.executable, str(notebooks.ROOT / "counting" / "__init__.py")]
+
+    def test_settings_of_matplotlib_ipython_and_python_do_not_count(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = tmp_path / "ipython" / "profile_default" / "startup" / "first.py"
+        start.parent.mkdir(parents=True)
+        start.write_text("runs_at_start = 1")
+        (start.parent.parent / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'svg'}")
+        (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7")
+        for name, value in {
+            "IPYTHONDIR": tmp_path / "ipython", "MATPLOTLIBRC": tmp_path, "MPLBACKEND": "TkAgg",
+            "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, str(value))
+        executed = chapters.run(save(
+            tmp_path,
+            "import warnings, matplotlib.pyplot as plt\nwarnings.warn('seen', stacklevel=1)\n"
+            "print(__debug__, 'runs_at_start' in globals(), plt.rcParams['lines.linewidth'])\nplt.plot([1, 2]);",
+        ))  # fmt: skip
+        assert shown(executed.cells[-1]).endswith("True False 1.5\n")
+        kinds = [kind for output in executed.cells[-1].outputs for kind in output.get("data", {})]
+        assert kinds == ["image/png", "text/plain"]
+
+
 class TestRunning:
     def test_twice_gives_the_same_bytes_and_leaves_the_file_alone(self, tmp_path: Path) -> None:
         path = save(tmp_path, "import os\nprint(runs, os.listdir())")
@@ -128,7 +167,7 @@ class TestRunning:
     @pytest.mark.parametrize(("source", "said"), [
         ("1 / 0", r"chapter\.ipynb, cell 3: ZeroDivisionError[\s\S]*1 / 0"),
         ("import time; time.sleep(60)", r"chapter\.ipynb[\s\S]*time"),
-        ("import os; os._exit(1)", r"chapter\.ipynb[\s\S]*died"),
+        ("import os; os._exit(1)", r"chapter\.ipynb, cell 3:\n.*_exit[\s\S]*died"),
     ], ids=["error", "time-out", "dead kernel"])
     def test_a_failing_cell_is_told_and_leaves_the_file_alone(
         self, tmp_path: Path, source: str, said: str

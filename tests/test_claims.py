@@ -91,6 +91,28 @@ class TestChapter:
         assert not odd, odd
 
 
+@pytest.mark.parametrize("path", [path for path in CHAPTERS if "06" <= path.stem < "index"], ids=lambda path: path.stem)
+class TestLaterChapter:
+    def test_three_exercises_have_an_answer_each_with_a_computed_number_in_it(self, path: Path) -> None:
+        exercises = re.split(r"^\d\. ", prose(path).partition("## What to try\n")[2], flags=re.MULTILINE)[1:]
+        answers = [re.search(r"\{dropdown\} Answer\n(.*?)\n\s*:::", text, re.DOTALL) for text in exercises]
+        assert len(answers) >= 3
+        assert all(answer and GLUED.search(answer[1]) for answer in answers)
+
+    def test_a_number_stands_among_thirty_words_or_more(self, path: Path) -> None:
+        unfolded = re.sub(r"^( *):{3,}\{dropdown\}.*?^\1:{3,}\s*?$", "", prose(path), flags=re.MULTILINE | re.DOTALL)
+        assert len(unfolded.split()) >= 30 * len(GLUED.findall(unfolded))
+
+
+def test_every_term_is_in_the_glossary() -> None:
+    used = {
+        (target or text).strip()
+        for path in PAGES
+        for text, target in re.findall(r"\{term\}`([^`<]*)(?:<([^>]*)>)?`", prose(path))
+    }
+    assert sorted({" ".join(term.split()) for term in used} - set(glossary())) == []
+
+
 def test_every_source_is_cited() -> None:
     sources = re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
     cited = {
@@ -99,13 +121,16 @@ def test_every_source_is_cited() -> None:
     assert sorted(set(sources) - cited) == []
 
 
+def glossary() -> list[str]:
+    """The terms that the glossary explains."""
+    text = (BOOK / "glossary.md").read_text(encoding="utf-8")
+    return re.findall(r"^(?!:::)(\S.*)\n  \S", text.partition(":::{glossary}")[2].partition("\n:::")[0], re.MULTILINE)
+
+
 def test_every_term_of_the_glossary_is_met_on_a_page() -> None:
-    glossary = (BOOK / "glossary.md").read_text(encoding="utf-8")
-    terms = re.findall(
-        r"^(?!:::)(\S.*)\n  \S", glossary.partition(":::{glossary}")[2].partition("\n:::")[0], re.MULTILINE
-    )
+    terms = glossary()
     met = {
-        (target or text).strip()
+        " ".join((target or text).split())
         for path in CHAPTERS
         for text, target in re.findall(r"\{term\}`([^`<]*)(?:<([^>]*)>)?`", prose(path))
     }

@@ -182,7 +182,7 @@ class TestTrace:
         steps = int(word.lengths[0])
         assert (trace.h.shape, trace.c.shape) == ((80, steps), (80, steps))
         assert trace.logits.shape == (80, steps, 2)
-        bars = dict(rtol=1e-3, atol=2e-4) if dtype == "float32" else dict(rtol=1e-12, atol=1e-13)
+        bars = {"rtol": 1e-3, "atol": 2e-4} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-13}
         for run in range(0, 80, 7):
             module = nets.to_torch(run)
             states, _ = module.rnn(reference.one_hot(word).to(module.output.bias.dtype))

@@ -108,9 +108,11 @@ def test_runs_that_were_finished_come_with_the_error(train, monkeypatch):
     training_alone = train(REGIMEN, range(3))
     monkeypatch.setattr(training, "SHARD", 3)
     monkeypatch.setattr(training, "_train_group", shard_or_killed)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        with pytest.raises(workers.WorkersLost, match="with 1 of 3 shards finished") as lost:
-            train(REGIMEN, range(7), executor=pool)
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(workers.WorkersLost, match="with 1 of 3 shards finished") as lost,
+    ):
+        train(REGIMEN, range(7), executor=pool)
     assert same(lost.value.finished, training_alone)
 
 

@@ -59,3 +59,12 @@ def test_words_and_tests_have_a_panel_each() -> None:
     figure = certificates.missed(sizes, {cell: {50: 0.5 / sizes} for cell in ("lstm", "relu")})
     assert [ax.get_title() for ax in figure.axes] == ["LSTM", "ReLU"]
     plt.close(figure)
+
+
+def test_networks_that_pass_stand_where_they_are_refuted_filled_if_within_the_random_words_length() -> None:
+    figure = certificates.passed(np.array([40, 400, 0]), np.array([3, 0, 0]), ["relu", "relu", "lstm"], 100, 1000)
+    drawn = [(dots.get_offsets().tolist(), len(dots.get_facecolor())) for dots in figure.axes[0].collections]
+    shown = [(place, bool(filled)) for places, filled in drawn for place in places]
+    assert sorted(shown) == [([40, 3], True), ([400, 0], False), ([1300, 0], False)]
+    plt.close(figure)
+    plt.close(certificates.passed(np.zeros(0), np.zeros(0), [], 100, 1000))

@@ -35,8 +35,7 @@ from counting.__main__ import main
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.modelfile import BadModel
-from counting.regimens import Regimen
-from counting.regimens import Schedule
+from counting.regimens import Regimen, Schedule
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
 NO_INDEX = (ValueError, TypeError, IndexError, OverflowError)
@@ -177,7 +176,7 @@ class TestNetworks:
 
 
 class TestRegimens:
-    fields = st.sampled_from([field for field in Regimen.__dataclass_fields__])
+    fields = st.sampled_from(list(Regimen.__dataclass_fields__))
     schedules = st.builds(lambda *a: only((ValueError, TypeError), Schedule, *a), numbers, numbers, numbers, numbers)
 
     @fuzzed

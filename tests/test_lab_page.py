@@ -123,7 +123,8 @@ def test_states_gates_and_logits_are_pythons_to_the_bit(core: Page, cell: str, e
     for entry in chosen[::4]:
         for word in (words[3], words[7]):
             expected = evaluation.trace(networks([entry]), word)
-            rows = [expected.h, expected.c, expected.logits[:, :, 0], expected.logits[:, :, 1], *expected.gates.values()]
+            logits = expected.logits[:, :, 0], expected.logits[:, :, 1]
+            rows = [expected.h, expected.c, *logits, *expected.gates.values()]
             found = np.array(core.evaluate(TRACE, [entry, word.strings()[0]]), np.float32)
             rows = np.array([row[0] for row in rows])
             assert np.array_equal(found.view(np.int32), rows.view(np.int32)), entry["id"]
@@ -169,7 +170,8 @@ def test_words_are_generated_and_written_as_in_python(core: Page, words: Words) 
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("(()x", "Position 3 is “x”"), ("())", "Position 2 closes"), (")", "Position 0 closes"), ("( )", "Position 1 is a space"),
+    ("(()x", "Position 3 is “x”"), ("())", "Position 2 closes"),
+    (")", "Position 0 closes"), ("( )", "Position 1 is a space"),
     ("", "no word"), ("(" * 20_001, "20,001 symbols"),
 ])  # fmt: skip
 def test_what_is_no_word_is_named_with_its_position(core: Page, text: str, said: str) -> None:
@@ -304,7 +306,10 @@ class TestBuiltLab:
 
     def test_nothing_sticks_out_for_any_cell_on_a_phone(self, page: Page) -> None:
         page.set_viewport_size({"width": 390, "height": 800})
-        for state in ("paper-lstm-1&word=random.2000.1", "paper-gru-1&word=tower.40&view=near", "counting-relu-9000007&word=failing"):
+        for state in (
+            "paper-lstm-1&word=random.2000.1", "paper-gru-1&word=tower.40&view=near",
+            "counting-relu-9000007&word=failing",
+        ):  # fmt: skip
             goto(page, f"network={state}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
             assert page.locator(".lab-failure-label").is_visible()

@@ -24,6 +24,10 @@ HTML = ROOT / "_build" / "html"
 PAGES = sorted(path for path in HTML.glob("book/**/*.html"))
 WIDTHS = (1440, 390)
 MAX_BYTES = 3_000_000  # a page with its images; the scripts and fonts that all pages share are not counted
+SMALLEST = 11  # pixels: the smallest text in a figure, on a phone too
+SMALLEST_POINTS, DOTS = 10, 200  # the same text as it is drawn, and pixels an inch: `counting.figures.style`
+MAX_WORDS = 15_000  # of the chapters, without appendices, captions and what is folded
+WORDS_A_VALUE = 50  # at least so many for each computed number, over the whole book
 
 pytestmark = [
     pytest.mark.skipif(not PAGES, reason="no pages in _build/html: run `make book` first"),
@@ -61,6 +65,11 @@ IMAGES = """() => [...document.querySelectorAll("main img")].map(image => ({
   source: image.getAttribute("src"), alt: image.alt, loaded: image.complete && image.naturalWidth > 0,
   numbered: !image.closest(".cell_output") || !!image.closest("figure")?.querySelector(".caption-number"),
 }))"""
+
+
+# How large the smallest text of each figure is, in pixels: drawn at 200 pixels an inch, shown at the image's width.
+FIGURE_TEXT = f"""() => [...document.querySelectorAll(".cell_output figure img")]
+  .map(image => [image.alt.slice(0, 60), {SMALLEST_POINTS} / 72 * {DOTS} * image.clientWidth / image.naturalWidth])"""
 
 
 def opened(browser: Browser, path: Path, width: int, faults: list[str]) -> Page:
@@ -103,6 +112,7 @@ def test_page_is_whole(browser: Browser, path: Path, width: int) -> None:
         for image in page.evaluate(IMAGES):
             assert image["loaded"] and image["numbered"], image
             assert len(image["alt"]) >= 15 and "_images/" not in image["alt"], image
+        assert [(alt, size) for alt, size in page.evaluate(FIGURE_TEXT) if size < SMALLEST] == []
         assert barriers(page) == []
         page.emulate_media(color_scheme="dark")  # the theme follows the system's choice
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
@@ -172,6 +182,36 @@ def test_page_with_its_images_is_light(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     images = {(path.parent / source).resolve() for source in re.findall(r'<img[^>]* src="([^":]+)"', text)}
     assert path.stat().st_size + sum(image.stat().st_size for image in images) < MAX_BYTES
+
+
+def text_of(path: Path) -> tuple[str, int]:
+    """What a page says, without code, formulas, tables, captions, folds; how many values in it are computed."""
+    article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one("article")
+    apart_from_prose = "pre, table, figcaption, details, .math, script, button, .toctree-wrapper, .headerlink"
+    for apart in article.select(apart_from_prose):
+        apart.decompose()
+    return article.get_text(" "), len(article.select(".pasted-text"))
+
+
+def test_the_chapters_are_short_and_have_more_words_than_numbers() -> None:
+    chapters_only = [HTML / f"{name}.html" for name in chapters.pages(ROOT) if re.search(r"/(\d\d-|index)", name)]
+    texts, values = zip(*map(text_of, chapters_only), strict=True)
+    words = {path.stem: len(text.split()) for path, text in zip(chapters_only, texts, strict=True)}
+    assert sum(words.values()) <= MAX_WORDS, words
+    assert sum(words.values()) >= WORDS_A_VALUE * sum(values), dict(zip(words, values, strict=True))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_no_sentence_gives_an_interval_around_nothing(path: Path) -> None:
+    text, _ = text_of(path)
+    assert not re.findall(r"(?<![\d.])(?:0(?:\.0+)?|100(?:\.0+)?) % \((?:0(?:\.0+)?|100(?:\.0+)?) ", text)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_term_leads_to_the_glossary(path: Path) -> None:
+    page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    # A term that the glossary does not have is left without a link.
+    assert [term.get_text() for term in page.select(".std-term") if not term.find_parent("a")] == []
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from counting import cells, regimens
-from counting.regimens import Regimen
-from counting.regimens import Schedule, value_at
+from counting.regimens import Regimen, Schedule, value_at
 
 INF, NAN = float("inf"), float("nan")
 
@@ -73,21 +72,21 @@ class TestSchedule:
 
 
 GOOD = [
-    dict(learning_rate=1e-9),
-    dict(learning_rate=1),
-    dict(learning_rate=Schedule(0.01, 1e-6, 10, 30)),
-    dict(epochs=1),
-    dict(dtype="float64"),
-    dict(gate_gain=Schedule(1.0, 200.0, 5, 26)),
-    dict(initial_scale=0.1),
-    dict(cell="lstm", forget_bias=2.0),
-    dict(cell="lstm", forget_bias=-2),
-    dict(hidden_bias=0.3),
-    dict(recurrent_weight="identity"),
-    dict(recurrent_weight="positive"),
-    dict(leak=Schedule(0.1, 0.0, 2, 10)),
-    dict(clip_norm=1.0),
-    dict(loss="bce"),
+    {"learning_rate": 1e-9},
+    {"learning_rate": 1},
+    {"learning_rate": Schedule(0.01, 1e-6, 10, 30)},
+    {"epochs": 1},
+    {"dtype": "float64"},
+    {"gate_gain": Schedule(1.0, 200.0, 5, 26)},
+    {"initial_scale": 0.1},
+    {"cell": "lstm", "forget_bias": 2.0},
+    {"cell": "lstm", "forget_bias": -2},
+    {"hidden_bias": 0.3},
+    {"recurrent_weight": "identity"},
+    {"recurrent_weight": "positive"},
+    {"leak": Schedule(0.1, 0.0, 2, 10)},
+    {"clip_norm": 1.0},
+    {"loss": "bce"},
 ]
 
 # Field -> values that it cannot have, and what the message says it must be.

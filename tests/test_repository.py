@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ def address(monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def folder(path: Path, origin: str | None) -> Path:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     subprocess.run(["git", "init", "-q", path], check=True)
     if origin is not None:
         subprocess.run(["git", "-C", path, "remote", "add", "origin", origin], check=True)
@@ -52,7 +55,9 @@ def folder(path: Path, origin: str | None) -> Path:
     ("git@github.com:owner/name.git", None),
     ("/srv/git/name", None),
 ])
-def test_origin_counts_where_it_is_public(address: object, tmp_path: Path, origin: str | None, found: str | None) -> None:
+def test_origin_counts_where_it_is_public(
+    address: object, tmp_path: Path, origin: str | None, found: str | None
+) -> None:
     assert address(folder(tmp_path, origin)) == found
 
 

@@ -370,7 +370,11 @@ def test_a_killed_worker_leaves_what_was_finished(words, monkeypatch, trainings)
 SWEEPS = {
     *(f"paper-{cell}" for cell in cells.CELLS),
     *(f"rate-{cell}-{rate}" for cell in cells.CELLS for rate in RATES if rate != PAPER[cell].learning_rate),
-    *(f"counting-{cell}-{name}" for cell in ("lstm", "relu") for name in ("all", "bce-all", "bce-none", "final", "none", "tracked")),
+    *(
+        f"counting-{cell}-{name}"
+        for cell in ("lstm", "relu")
+        for name in ("all", "bce-all", "bce-none", "final", "none", "tracked")
+    ),
     *(f"counting-lstm-only-{name}" for name in ingredients("lstm")),
     *(f"counting-relu-{how}-{name}" for how in ("only", "without") for name in ingredients("relu")),
     *(f"counting-{name}" for name in ("gru-final", "relu-constant", "relu-double", "relu-tracked-double")),

@@ -28,6 +28,7 @@ class LabFigure(Figure):
     required_arguments = 0
 
     def run(self) -> list[nodes.Node]:
+        """Draw the picture, and give the figure with it."""
         app = self.state.document.settings.env.app
         picture = Path(app.doctreedir) / "lab" / "first-failure.svg"
         _draw(picture)

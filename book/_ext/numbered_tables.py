@@ -23,6 +23,7 @@ class CountAsTable(SphinxTransform):
     default_priority = 500
 
     def apply(self, **_: object) -> None:
+        """Change the class of each."""
         for figure in self.document.findall(nodes.figure):
             if any(name.startswith(PREFIX) for name in figure["names"]):
                 figure.__class__ = table_figure

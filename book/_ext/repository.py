@@ -20,7 +20,10 @@ BINDER = "https://mybinder.org"
 
 
 def address(folder: Path) -> str | None:
-    """The repository's public address, without ".git" at its end; raises ValueError if BOOK_REPOSITORY is none."""
+    """Return the repository's public address, without ".git" at its end.
+
+    Raises ValueError if BOOK_REPOSITORY is none.
+    """
     given = os.environ.get("BOOK_REPOSITORY", "")
     found = (given or _origin(folder)).strip().rstrip("/").removesuffix(".git")
     if PUBLIC.fullmatch(found):

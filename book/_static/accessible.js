@@ -1,7 +1,7 @@
 // Boxes that scroll sideways can be scrolled by the keyboard too, and roles say what is there.
 document.addEventListener("DOMContentLoaded", () => {
   const boxes = document.querySelectorAll(
-    ".cell_output .output, .pst-scrollable-table-container, .bd-article pre, .bd-article div.math");
+    ".cell_output .output, .cell_output figure, .pst-scrollable-table-container, .bd-article pre, .bd-article div.math");
   const mark = () => {
     for (const box of boxes) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;

@@ -22,13 +22,13 @@ _MODULES = {"lstm": lstm, "gru": gru, "relu": relu}
 
 
 def state(nets: Networks, word: Words) -> np.ndarray:
-    """What has to hold the count after each symbol of one word: (runs, T), c of an LSTM, else h."""
+    """Return what has to hold the count after each symbol of one word: (runs, T), c of an LSTM, else h."""
     trace = evaluation.trace(nets, word)
     return trace.c if nets.cell == "lstm" else trace.h
 
 
 def ladder(nets: Networks, deepest: int) -> np.ndarray:
-    """The state after `(` repeated d times: (runs, deepest + 1) for d = 0, 1, …; first the start, 0."""
+    """Return the state after `(` repeated d times: (runs, deepest + 1) for d = 0, 1, …; first the start, 0."""
     climb = state(nets, dyck.zigzag(2 * deepest, deepest))[:, :deepest]
     return np.pad(climb, ((0, 0), (1, 0)))
 

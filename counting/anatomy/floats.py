@@ -56,7 +56,7 @@ def exact_depth(step: float) -> int:
 
 
 def round_trip(step: float, peak: int) -> tuple[float, float]:
-    """A counter without biases on `(^peak )^peak`: least state before the end, state at the end, in steps."""
+    """Return a counter without biases on `(^peak )^peak`: least state before the end, state at the end, in steps."""
     brackets = np.full(2 * peak, step, np.float32)
     brackets[peak:] *= -1
     states = np.cumsum(brackets, dtype=np.float32)  # one rounded sum after the other, as the network does it
@@ -85,7 +85,7 @@ def reach(net: Networks, deepest: int) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _widened(net: Networks, ends: np.ndarray, choose: np.ufunc) -> np.ndarray:
-    """These ends, and where one more symbol takes them."""
+    """Return these ends, and where one more symbol takes them."""
     new = ends.copy()
     new[1:] = choose(new[1:], _after(net, 0, ends[:-1]))
     new[:-1] = choose(new[:-1], _after(net, 1, ends[1:]))
@@ -93,7 +93,7 @@ def _widened(net: Networks, ends: np.ndarray, choose: np.ufunc) -> np.ndarray:
 
 
 def _after(net: Networks, symbol: int, h: np.ndarray) -> np.ndarray:
-    """A step of the cell, in its precision and order of operations; states not reached yet (±∞) stay."""
+    """Return a step of the cell, in its precision and order of operations; states not reached yet (±∞) stay."""
     p = {name: array[0] for name, array in net.parameters.items()}
     drive = p["weight_ih_l0"][0, symbol] + p["bias_ih_l0"][0]
     z = drive + (p["weight_hh_l0"][0, 0] * h + p["bias_hh_l0"][0])

@@ -12,10 +12,10 @@ with kept_by(__name__):
 
     @_vectorize
     def sigmoid(x):
-        """1 / (1 + exp(−x))"""
+        """Return 1 / (1 + exp(−x))."""
         return activations.sigmoid(x)
 
     @_vectorize
     def tanh(x):
-        """tanh(x)"""
+        """Return the hyperbolic tangent of x."""
         return activations.tanh(x)

@@ -41,13 +41,13 @@ class NotGRU(ValueError):
 
 
 def apply(nets: Networks, symbol: int, h: np.ndarray) -> np.ndarray:
-    """The map of a symbol, 0 for `(` and 1 for `)`: states float64 (runs, k) to (runs, k)."""
+    """Return the map of a symbol, 0 for `(` and 1 for `)`: states float64 (runs, k) to (runs, k)."""
     r, z, n = _gates(nets, symbol, h)[:3]
     return n + z * (h - n)
 
 
 def slope(nets: Networks, symbol: int, h: np.ndarray) -> np.ndarray:
-    """Derivative of a symbol's map at states (runs, k). Between −1 and 1 it contracts."""
+    """Return derivative of a symbol's map at states (runs, k). Between −1 and 1 it contracts."""
     r, z, n, recalled, weight = _gates(nets, symbol, h)
     dr, dz = r * (1 - r) * weight[0], z * (1 - z) * weight[1]
     dn = (1 - n * n) * (dr * recalled + r * weight[2])
@@ -55,7 +55,7 @@ def slope(nets: Networks, symbol: int, h: np.ndarray) -> np.ndarray:
 
 
 def limit(nets: Networks, symbol: int, start: np.ndarray | float = 0.0) -> np.ndarray:
-    """The fixed point next to `start` on the side to which the symbol moves it: float64 (runs,).
+    """Return the fixed point next to `start` on the side to which the symbol moves it: float64 (runs,).
 
     Repeating the symbol leads there as long as the map rises. Every map of a GRU has a fixed point: it takes
     [−1, 1] into (−1, 1).
@@ -88,7 +88,7 @@ def depths_told_apart(nets: Networks, most: int = 2**20) -> np.ndarray:
 
 
 def deepest_count(nets: Networks, most: int = 100) -> np.ndarray:
-    """The largest n so that every `(^m )^m` with m ≤ n is right, tried up to `most`: int64 (runs,)."""
+    """Return the largest n so that every `(^m )^m` with m ≤ n is right, tried up to `most`: int64 (runs,)."""
     words = dyck.tower(range(1, most + 1))
     right = evaluation.first_failure(nets, words) == words.lengths
     return np.where(right.all(axis=1), most, right.argmin(axis=1))
@@ -137,7 +137,7 @@ class Ruler:
 
 
 def ruler(nets: Networks, deepest: int) -> Ruler:
-    """The ruler of each run from depth −2 to `deepest`. Depths that f no longer moves apart are all one."""
+    """Return the ruler of each run from depth −2 to `deepest`. Depths that f no longer moves apart are all one."""
     side = np.where(apply(nets, OPEN, np.zeros((len(nets), 1))) >= 0, 1.0, -1.0)
     first = apply(nets, OPEN, np.zeros((len(nets), 1)))
     units = [first * (np.arange(POINTS) / POINTS)]

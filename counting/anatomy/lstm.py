@@ -25,7 +25,7 @@ _SETTLED = 60
 
 
 def oriented(nets: Networks) -> Networks:
-    """The same networks with the sign of c and h chosen so that a large h says yes to `)`.
+    """Return the same networks with the sign of c and h chosen so that a large h says yes to `)`.
 
     Half of all runs count downwards. Negating h, c and the candidate changes no output, not even in its bits.
     """
@@ -60,12 +60,16 @@ def ranges(nets: Networks) -> np.ndarray:
 
 
 def visited(nets: Networks, word: Words) -> np.ndarray:
-    """Smallest and largest activation over the states that a word leads to: (runs, gate, symbol, 2)."""
+    """Smallest and largest activation on the way to the first wrong step of a word: (runs, gate, symbol, 2).
+
+    After it a network visits states that no count leads to. NaN for a symbol that is not read before.
+    """
     gates = evaluation.trace(nets, word).gates
-    symbols = word.tokens[0, : word.lengths[0]]
     each = np.stack([gates[name] for name in GATES], axis=1)
-    parts = [each[:, :, symbols == symbol] for symbol in (0, 1)]
-    return np.stack([np.stack([part.min(axis=-1), part.max(axis=-1)], axis=-1) for part in parts], axis=2)
+    symbols = word.tokens[0, : word.lengths[0]]
+    right = np.arange(len(symbols)) < np.maximum(evaluation.first_failure(nets, word), 1)
+    parts = [np.where((right & (symbols == symbol))[:, None], each, np.nan) for symbol in (0, 1)]
+    return np.stack([np.stack([np.fmin.reduce(part, -1), np.fmax.reduce(part, -1)], axis=-1) for part in parts], axis=2)
 
 
 def distance_to_saturation(activation: np.ndarray) -> np.ndarray:
@@ -89,7 +93,7 @@ class Deep:
 
 
 def deep(nets: Networks) -> Deep:
-    """The networks, oriented, far inside a word: h has settled where h = o(h), for each symbol."""
+    """Return the networks, oriented, far inside a word: h has settled where h = o(h), for each symbol."""
     nets = oriented(nets)
     h = np.ones((len(nets), 2))
     for _ in range(_SETTLED):
@@ -99,7 +103,7 @@ def deep(nets: Networks) -> Deep:
 
 
 def threshold(nets: Networks) -> np.ndarray:
-    """The c at which an oriented network's answer to `)` turns from no to yes, output gate open: (runs,).
+    """Return the c at which an oriented network's answer to `)` turns from no to yes, output gate open: (runs,).
 
     It is −∞ or ∞ where the answer never turns.
     """
@@ -129,7 +133,7 @@ def brackets_lost(nets: Networks, peaks: np.ndarray) -> np.ndarray:
 
 
 def readout_slopes(nets: Networks, word: Words) -> np.ndarray:
-    """y (1 − y) of both outputs after each symbol, float64 (runs, T, 2): a factor of every gradient."""
+    """Return y (1 − y) of both outputs after each symbol, float64 (runs, T, 2): a factor of every gradient."""
     y = sigmoid(evaluation.trace(nets, word).logits.astype(np.float64))
     return y * (1 - y)
 
@@ -184,7 +188,7 @@ class Linearized:
     bias: np.ndarray
 
     def says_yes(self, symbol: np.ndarray, depth: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """The networks' second answer, with errors (runs, n) at depths (n,) that these symbols led to."""
+        """Return the networks' second answer, with errors (runs, n) at depths (n,) that these symbols led to."""
         h = self.opened[:, symbol, depth] * tanh(self.rungs[:, depth] + error)
         return self.weight * h + self.bias >= 0
 
@@ -230,7 +234,7 @@ def _rungs(nets: Networks, deepest: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _drive(nets: Networks) -> tuple[np.ndarray, np.ndarray]:
-    """What input and biases contribute, (runs, gate, symbol), and the recurrent weights, (runs, gate)."""
+    """Return what input and biases contribute, (runs, gate, symbol), and the recurrent weights, (runs, gate)."""
     p = {name: array.astype(np.float64) for name, array in nets.parameters.items()}
     biases = p["bias_ih_l0"] + p["bias_hh_l0"]
     return p["weight_ih_l0"] + biases[:, :, None], p["weight_hh_l0"][:, :, 0]

@@ -20,7 +20,6 @@ import pandas as pd
 
 from counting.cells import Networks
 from counting.dyck import CLOSE, Words
-from counting.evaluation import mean_loss as loss
 
 KINDS = ("counter", "one-way", "mirrored", "dead", "not finite")
 """What `kind` tells apart."""
@@ -31,7 +30,7 @@ class NotReLU(ValueError):
 
 
 def contributions(nets: Networks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `(` adds, what `)` adds, and the recurrent weight: A, B and u, each float64 (runs,)."""
+    """Return what `(` adds, what `)` adds, and the recurrent weight: A, B and u, each float64 (runs,)."""
     if nets.cell != "relu":
         raise NotReLU(f"ReLU networks are needed, not {nets.cell!r}")
     weight = nets.parameters["weight_ih_l0"][:, 0].astype(np.float64)
@@ -72,7 +71,7 @@ def conditions(nets: Networks) -> pd.DataFrame:
 
 
 def first_order_state(nets: Networks, words: Words) -> np.ndarray:
-    """What the first-order drift makes of the state, for one counter: float64 (n, longest).
+    """Return what the first-order drift makes of the state, for one counter: float64 (n, longest).
 
     Raises ValueError unless `nets` is one run of kind "counter".
     """
@@ -98,7 +97,7 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     predicted = np.full((len(nets), len(words)), np.nan)
     for run in np.flatnonzero((kinds == "counter") | (kinds == "dead")):
         counts = kinds[run] == "counter"
-        state = first_order_state(nets[run], words) if counts else np.zeros(words.tokens.shape)
+        state = first_order_state(nets[int(run)], words) if counts else np.zeros(words.tokens.shape)
         yes = [weight[run, output] * state + bias[run, output] >= 0 for output in range(2)]
         wrong = ~yes[0] | (yes[1] != (words.depth > 0))
         wrong &= np.arange(words.longest) < words.lengths[:, None]
@@ -108,11 +107,12 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
 
 def compensation(words: Words) -> float:
     """D / K over whole words: how far below −1 the ratio must be for each unit of u − 1, for both drifts to
-    cancel at the end of an average one of these words."""
+    cancel at the end of an average one of these words.
+    """
     return float(words.depth.sum() / (words.tokens == CLOSE).sum())
 
 
-def counters(u: np.ndarray, ratio: np.ndarray, gain: np.ndarray, threshold: np.ndarray = 0.5) -> Networks:
+def counters(u: np.ndarray, ratio: np.ndarray, gain: np.ndarray, threshold: np.ndarray | float = 0.5) -> Networks:
     """Cells of step A = 1 and these u and B / A: a stack in float64; arguments broadcast, then are flattened.
 
     gain: slope of the read-out, per step. threshold: the state, in steps, from which it says yes to `)`. The

@@ -77,7 +77,7 @@ def _grow(after, band, rung):
 
 @lane_loop
 def _climb(cell, network, symbol, band, last, after):
-    """The first sweep, up from the start: a band of single states. Returns whether they stay finite."""
+    """Return the first sweep, up from the start: a band of single states. Returns whether they stay finite."""
     rung = 0
     while rung < last:
         count = min(LANES, last - rung)

@@ -22,7 +22,7 @@ def rows(cell):
 
 @lane_loop
 def images(cell, network, symbol, boxes, start, after):
-    """What one symbol makes of LANES boxes from `start` on, into `after`: (rows, LANES)."""
+    """Return what one symbol makes of LANES boxes from `start` on, into `after`: (rows, LANES)."""
     if cell == LSTM:
         numbers4 = lstm.numbers(network, symbol)
         for lane in range(LANES):
@@ -50,7 +50,7 @@ def images(cell, network, symbol, boxes, start, after):
 
 @lane_loop
 def image(cell, network, symbol, boxes, i, after):
-    """What one symbol makes of box i, into column 0 of `after`."""
+    """Return what one symbol makes of box i, into column 0 of `after`."""
     h_low, h_high = boxes[H_LOW, i], boxes[H_HIGH, i]
     if cell == LSTM:
         c_low, c_high = boxes[C_LOW, i], boxes[C_HIGH, i]
@@ -69,8 +69,9 @@ def image(cell, network, symbol, boxes, i, after):
 
 @lane_loop
 def first_misread(network, boxes, count):
-    """The first of `count` boxes, one for each depth from 0 on, that is not read rightly; `count` if all
-    are."""
+    """Return the first of `count` boxes, one for each depth from 0 on, that is not read rightly; `count` if all
+    are.
+    """
     readout = outputs(network)
     for depth in range(count):
         if not right(readout, depth > 0, boxes[H_LOW, depth], boxes[H_HIGH, depth]):

@@ -45,7 +45,8 @@ tower."""
 @dataclass(frozen=True)
 class _Subject:
     """A network ready for the kernels. bounded: no preactivation can overflow, so boxes of states make
-    sense."""
+    sense.
+    """
 
     network: Networks
     cell: int
@@ -138,7 +139,8 @@ def check_length(max_length: int | None) -> None:
 
 def _band(subject: _Subject, depth: int, sweeps: int) -> tuple[int, float]:
     """`depth` and how wide the band is at its widest, where one over depths 0 to `depth` closes; else (0,
-    0)."""
+    0).
+    """
     if not subject.bounded:
         return 0, 0.0
     ending, _, boxes = band.close_band(subject.cell, subject.numbers, depth, sweeps)
@@ -154,8 +156,9 @@ def band_closes(network: Networks, depths: Iterable[int]) -> bool:
 
 
 def _deepest_band(subject: _Subject) -> tuple[int, float]:
-    """The largest depth to which a band was found to close, and how wide it is. Words of any length are right
-    there."""
+    """Return the largest depth to which a band was found to close, and how wide it is. Words of any length are right
+    there.
+    """
 
     def tried(depth: int) -> tuple[int, float]:
         return _band(subject, depth, max(FEW_SWEEPS, SWEPT // depth))
@@ -173,7 +176,7 @@ def _deepest_band(subject: _Subject) -> tuple[int, float]:
 def _examine(
     subject: _Subject, bound: int, argument: str, collision: tuple[int, int] | None, max_length: int | None
 ) -> tuple[int, str, _Wrong | None]:
-    """What is to be found without a band: a length below which no word fails, why, and a prefix that is
+    """Return what is to be found without a band: a length below which no word fails, why, and a prefix that is
     wrong.
 
     bound, argument: the length that is known already, and why.
@@ -226,7 +229,7 @@ def _tables(subject: _Subject, longest: int) -> tuple[int, str, _Wrong | None]:
 
 
 def _collision(subject: _Subject) -> tuple[int, int] | None:
-    """The least n < m, n ≥ 1, such that `(^n` and `(^m` leave the same state, if one is found."""
+    """Return the least n < m, n ≥ 1, such that `(^n` and `(^m` leave the same state, if one is found."""
     n, m = (int(k) for k in far.collision(subject.cell, subject.numbers, RETURNING))
     if m < 0:
         return None
@@ -237,8 +240,9 @@ def _collision(subject: _Subject) -> tuple[int, int] | None:
 def _far(
     subject: _Subject, collision: tuple[int, int] | None, bound: int, max_length: int | None
 ) -> _Wrong | None:
-    """A word that fails, of at most `max_length` symbols, where no table need reach. No word below `bound`
-    fails."""
+    """Return a word that fails, of at most `max_length` symbols, where no table need reach. No word below `bound`
+    fails.
+    """
     longest = min(max_length or FARTHEST, FARTHEST)
     wrong = _zigzag(subject, min(longest, ZIGZAGS))
     if collision and (not wrong or 2 * collision[1] < wrong.length):
@@ -252,7 +256,7 @@ def _far(
 
 
 def _zigzag(subject: _Subject, length: int) -> _Wrong | None:
-    """The zigzag that fails first, of those from depth 0 and from depth 1 to peaks of powers of two."""
+    """Return the zigzag that fails first, of those from depth 0 and from depth 1 to peaks of powers of two."""
     bases, peaks = np.arange(LANES) % 2, 2 ** (np.arange(LANES) // 2)
     step, lane = far.zigzags(subject.cell, subject.numbers, bases, peaks, length)
     if step < 0:
@@ -270,7 +274,7 @@ def _tower(subject: _Subject, height: int) -> _Wrong | None:
 
 
 def _however(subject: _Subject, bound: int, proved: bool, max_length: int | None) -> tuple[bool, int]:
-    """What holds however the network is computed: whether all that is proved does, and below which length no word fails.
+    """Return what holds however the network is computed: whether all that is proved does, and what is the `lower`.
 
     bound: what holds in the engine's arithmetic.
     """
@@ -288,7 +292,7 @@ def _however(subject: _Subject, bound: int, proved: bool, max_length: int | None
 
 
 def _lower_bound(subject: _Subject, longest: int) -> int:
-    """A length below which no word fails, at most longest + 2."""
+    """Return a length below which no word fails, at most longest + 2."""
     if not subject.bounded:
         return 2
     if subject.network.cell == "relu":
@@ -307,6 +311,6 @@ def _slots(longest: int) -> int:
 
 
 def _word(wrong: _Wrong) -> Words:
-    """The shortest word that begins with the prefix."""
+    """Return the shortest word that begins with the prefix."""
     closing = np.ones(wrong.length - len(wrong.prefix), np.int8)
-    return Words(np.concatenate([wrong.prefix, closing])[None], [wrong.length])
+    return Words(np.concatenate([wrong.prefix, closing])[None], np.array([wrong.length]))

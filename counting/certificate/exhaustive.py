@@ -22,7 +22,8 @@ _SHAPE = shape(gates=1)  # the read-out's rows are the same for every cell
 @lane_loop
 def _shorten(weights, deep, state, length, shortest):
     """Lower the shortest failing length of each lane that reads this prefix wrongly. Returns the largest of
-    them."""
+    them.
+    """
     largest = 0
     for lane in range(LANES):
         h = state[at(H, lane)]

@@ -41,8 +41,9 @@ def _row(numbers_open, numbers_close, old, new, first, last, shift, origin):
 
 @lane_loop
 def _wrong(readout, new, shallow, row):
-    """The first cell of a row that is read wrongly at an end, or `row`. The first `shallow` cells are at
-    depth 0."""
+    """Return the first cell of a row that is read wrongly at an end, or `row`. The first `shallow` cells are at
+    depth 0.
+    """
     wrong = 0
     for j in range(shallow, row):
         wrong += not right(readout, True, new[LOW, j], new[HIGH, j])
@@ -57,7 +58,7 @@ def _wrong(readout, new, shallow, row):
 
 @lane_loop
 def _trace_back(origins, rising, t, j, end):
-    """The prefix of t symbols that reaches the end LOW or HIGH of cell j."""
+    """Return the prefix of t symbols that reaches the end LOW or HIGH of cell j."""
     prefix = np.empty(t, np.int8)
     while t > 0:
         symbol = (origins[t, j] >> end) & 1
@@ -70,7 +71,7 @@ def _trace_back(origins, rising, t, j, end):
 
 @kernel()
 def shortest_failure(network, longest):
-    """A shortest word of up to `longest` symbols that a ReLU network fails on.
+    """Return a shortest word of up to `longest` symbols that a ReLU network fails on.
 
     Returns (whether all states are finite: if not, nothing is said; the prefix, int8 (t,), after which it is
     wrong, empty if it is right on all these words).
@@ -96,7 +97,7 @@ def shortest_failure(network, longest):
         for j in range(inner, row):
             new[LOW, j], new[HIGH, j] = relu.image(numbers_open, old[LOW, j - shift], old[HIGH, j - shift])
             finite = finite and new[HIGH, j] - new[LOW, j] == new[HIGH, j] - new[LOW, j]
-        if not finite or not new[HIGH, 0] - new[HIGH, 0] == 0:
+        if not finite or new[HIGH, 0] - new[HIGH, 0] != 0:
             return False, np.empty(0, np.int8)
         j = _wrong(readout, new, shift, row)
         if j < row:

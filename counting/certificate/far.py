@@ -1,5 +1,6 @@
 """Words beyond the tables: zigzags, and prefixes `(^n`, `(^m` that leave the same bits
-behind."""
+behind.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from counting.engine.layout import CLOSE, OPEN
 
 @kernel()
 def tower(cell, network, height):
-    """The 0-based first wrong step on `(^height )^height`, or −1."""
+    """Return the 0-based first wrong step on `(^height )^height`, or −1."""
     readout = outputs(network)
     state = np.zeros((rows(cell), 1), network.gates.dtype)
     for t in range(2 * height):
@@ -32,7 +33,7 @@ def _take(states, opened, closed, rising):
 
 @kernel()
 def zigzags(cell, network, bases, peaks, length):
-    """The first wrong step among the first `length` of LANES zigzags, and the lane it is in; or (−1, −1).
+    """Return the first wrong step among the first `length` of LANES zigzags, and the lane it is in; or (−1, −1).
 
     A zigzag is `(^base (^peak )^peak (^peak )^peak …`. bases, peaks: int64 (LANES,).
     """
@@ -69,7 +70,7 @@ def _same(a, b):
 
 @kernel()
 def collision(cell, network, steps):
-    """The least (n, m), n < m, such that `(^n` and `(^m` leave the same bits; (−1, −1) if none is found in
+    """Return the least (n, m), n < m, such that `(^n` and `(^m` leave the same bits; (−1, −1) if none is found in
     `steps`.
 
     Brent's search for the cycle of an iterated function (1980): the state after `(^n` is one, of finitely

@@ -29,8 +29,11 @@ from counting.engine.lanes import inlined, like
 
 @inlined
 def numbers(network, symbol):
-    """What a step reads, for one symbol: drive, recurrent weight, recurrent bias of r, z, n; the machine epsilon that
-    is allowed for; whether the network may be computed in any way, and what that changes in the sums of r, z, n."""
+    """Return what a step reads, for one symbol: drive, recurrent weight, recurrent bias of r, z, n.
+
+    Then the machine epsilon that is allowed for; whether the network may be computed in any way, and what that changes
+    in the sums of r, z, n.
+    """
     gates = network.gates
     however = network.error[0] > like(0.0, gates[0, 0])
     return (
@@ -45,7 +48,7 @@ def numbers(network, symbol):
 
 @inlined
 def image(numbers, h_low, h_high):
-    """An interval around what one symbol makes of h in [h_low, h_high]: (lowest h, highest h)."""
+    """Return an interval around what one symbol makes of h in [h_low, h_high]: (lowest h, highest h)."""
     zero = like(0.0, h_low)
     r_low, r_high = _gate_range(numbers[0], numbers[1], numbers[2], h_low, h_high)
     z_low, z_high = _gate_range(numbers[3], numbers[4], numbers[5], h_low, h_high)
@@ -80,7 +83,7 @@ def image(numbers, h_low, h_high):
 
 @inlined
 def _gate_range(drive, weight, bias, h_low, h_high):
-    """What a gate sees at its least and at its most, in the engine's arithmetic."""
+    """Return what a gate sees at its least and at its most, in the engine's arithmetic."""
     at_low, at_high = drive + (weight * h_low + bias), drive + (weight * h_high + bias)
     return min(at_low, at_high), max(at_low, at_high)
 
@@ -115,7 +118,7 @@ def _errors(numbers, size):
 
 @inlined
 def _bell(low, high):
-    """The range of x (1 − x) for x in [low, high] within [0, 1]."""
+    """Return the range of x (1 − x) for x in [low, high] within [0, 1]."""
     one = like(1.0, low)
     half = like(0.5, low)
     at_low, at_high = low * (one - low), high * (one - high)
@@ -125,7 +128,7 @@ def _bell(low, high):
 
 @inlined
 def _times(a_low, a_high, b_low, b_high):
-    """The range of a product."""
+    """Return the range of a product."""
     p, q, r, s = a_low * b_low, a_low * b_high, a_high * b_low, a_high * b_high
     return min(min(p, q), min(r, s)), max(max(p, q), max(r, s))
 

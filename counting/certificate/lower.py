@@ -20,8 +20,9 @@ from counting.engine.layout import CLOSE, OPEN
 
 @lane_loop
 def _advance(cell, network, symbol, boxes, count, after, fine, shallow, lanes):
-    """What one symbol makes of `count` boxes, and which are read rightly; the first `shallow` end at depth
-    0."""
+    """Return what one symbol makes of `count` boxes, and which are read rightly; the first `shallow` end at depth
+    0.
+    """
     for start in range(0, count, LANES):
         images(cell, network, symbol, boxes, start, lanes)
         _read(network, lanes, after, fine, shallow, start)
@@ -87,7 +88,7 @@ def _merge(cell, slots, candidates, number, boxes, new, place):
 
 @kernel()
 def lower_bound(cell, network, longest, slots):
-    """A length L such that every word shorter than L is right, at most longest + 2."""
+    """Return a length L such that every word shorter than L is right, at most longest + 2."""
     dtype = network.gates.dtype
     n = width(longest, slots)
     boxes = np.zeros((rows(cell), n), dtype)

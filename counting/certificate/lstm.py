@@ -2,9 +2,9 @@
 
     i, f, o = sigmoid(·),  g = tanh(·),  c' = f c + i g,  h' = o tanh(c')
 
-sigmoid and tanh, as the engine computes them, are monotone (checked over every float32), like everything else
-here; `gates` has what another arithmetic may change. What is lost is that the gates and c depend on one another, since all of them saw the same
-past; so the box may hold states that no prefix reaches. A box of a single state keeps it exactly.
+sigmoid and tanh, as the engine computes them, are monotone (checked over every float32), like everything else here;
+`gates` has what another arithmetic may change. What is lost is that the gates and c depend on one another, since all of
+them saw the same past; so the box may hold states that no prefix reaches. A box of a single state keeps it exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from counting.engine.lstm import CANDIDATE, FORGET, INPUT, OUTPUT
 
 @inlined
 def numbers(network, symbol):
-    """What a step reads, for one symbol: the numbers of i, f, g, o; the error."""
+    """Return what a step reads, for one symbol: the numbers of i, f, g, o; the error."""
     return (
         gate_numbers(network.gates, INPUT, symbol),
         gate_numbers(network.gates, FORGET, symbol),
@@ -28,7 +28,7 @@ def numbers(network, symbol):
 
 @inlined
 def image(numbers, h_low, h_high, c_low, c_high):
-    """A box around what one symbol makes of the states in a box: (lowest h, highest h, lowest c, highest c)."""
+    """Return a box around what one symbol makes of the states in a box: (lowest h, highest h, lowest c, highest c)."""
     error = numbers[4]
     slack, one = error[0], like(1.0, h_low)
     low, high = gate_range(numbers[0], h_low, h_high)

@@ -1,8 +1,8 @@
 """Many networks at once: a certificate for each, or only which are proved right. On threads, or any executor's workers.
 
-`proved` does not look for the words on which the others fail, and is a shorter way to what `certify` proves: a whole stack is searched for *exact counters*, networks that climb the first
-rungs of their ladder and come down to the bit, and whose arithmetic is exact from there on; and a network that is wrong
-on a plain tower needs no certificate.
+`proved` does not look for the words on which the others fail, and is a shorter way to what `certify` proves: a whole
+stack is searched for *exact counters*, networks that climb the first rungs of their ladder and come down to the bit,
+and whose arithmetic is exact from there on; and a network that is wrong on a plain tower needs no certificate.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def certify_all(
     threads: int | None = None,
     executor: Executor | None = None,
 ) -> list[Certificate]:
-    """A certificate for each run of a stack, in order. max_length, replay: as for `certify`.
+    """Return a certificate for each run of a stack, in order. max_length, replay: as for `certify`.
 
     threads: None takes every core. executor: decides shards of `SHARD` networks on its workers, each on one thread if
     `threads` is None; see `workers`. Raises as `certify` does, and WorkersLost where a worker died.
@@ -63,7 +63,7 @@ def _certify_all(
 
 
 def _in_shards(executor: Executor, task: Callable, networks: Networks, *arguments: object) -> list:
-    """What `task(shard, *arguments)` gives for each shard of the networks, in order."""
+    """Return what `task(shard, *arguments)` gives for each shard of the networks, in order."""
     calls = ((networks[part], *arguments) for part in workers.slices(len(networks), SHARD))
     return [result for _, result in sorted(workers.finished(executor, task, calls), key=lambda found: found[0])]
 
@@ -91,7 +91,7 @@ def proved(
         right[finite] = exact_counters(networks[finite])
     # A network that is wrong on a plain tower is wrong, and most that are wrong are wrong there.
     tower = _tower(TOWER if max_length is None else min(TOWER, max_length // 2))
-    open_cases = [run for run in finite if not right[run]]
+    open_cases = [int(run) for run in finite if not right[run]]
     if open_cases:
         stands = evaluation.first_failure(networks[open_cases], tower)[:, 0] == tower.longest
         open_cases = [run for run, fine in zip(open_cases, stands, strict=True) if fine]
@@ -114,7 +114,8 @@ def _proved(networks: Networks, max_length: int | None, threads: int | None) -> 
 def exact_counters(networks: Networks, *, however: bool = False) -> np.ndarray:
     """Return which runs are shown to count exactly to depth `MAX_DEPTH`, on words of any length: bool (runs,).
 
-    A band over the depths 0 to RUNGS closes, so on every word that stays within RUNGS the state is in it. Above RUNGS / 2
+    A band over the depths 0 to RUNGS closes, so on every word that stays within RUNGS the state is in it.
+    Above RUNGS / 2
 
     - an LSTM has i = f = 1, |g| = 1, an integer c with |c| ≤ depth and tanh(c) = ±1: c ± 1 is exact as long as
       |c| < 2^24, and h, hence every gate, stays where it is;
@@ -125,7 +126,9 @@ def exact_counters(networks: Networks, *, however: bool = False) -> np.ndarray:
     """
     goes_on = {"lstm": _lstm_goes_on, "relu": _relu_goes_on}.get(networks.cell)
     exact = np.zeros(len(networks), bool)
-    for run in np.flatnonzero(networks.finite) if goes_on else ():
+    if goes_on is None:
+        return exact
+    for run in np.flatnonzero(networks.finite):
         network = networks[int(run)]
         found = numbers(network.parameters, however)
         ending, _, boxes = band.close_band(cells.CELLS.index(networks.cell), found, RUNGS, decide.FEW_SWEEPS)
@@ -159,4 +162,4 @@ def _relu_goes_on(network: Networks, found: Numbers, boxes: np.ndarray) -> bool:
 
 
 def _tower(height: int) -> Words:
-    return Words(np.repeat(np.array([[0, 1]], np.int8), height, axis=1), [2 * height])
+    return Words(np.repeat(np.array([[0, 1]], np.int8), height, axis=1), np.array([2 * height]))

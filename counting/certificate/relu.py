@@ -17,13 +17,13 @@ from counting.engine.lanes import inlined, like
 
 @inlined
 def numbers(network, symbol):
-    """What a step reads, for one symbol."""
+    """Return what a step reads, for one symbol."""
     return gate_numbers(network.gates, 0, symbol)
 
 
 @inlined
 def image(numbers, h_low, h_high):
-    """The states that one symbol makes of h in [h_low, h_high]: (lowest h, highest h), both attained without slack."""
+    """Return the range of states that one symbol makes of h in [h_low, h_high]; without slack both ends are reached."""
     low, high = gate_range(numbers, h_low, h_high)
     zero = like(0.0, h_low)
     # NaN passes, as in the engine and in torch.relu.

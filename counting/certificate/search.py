@@ -23,8 +23,9 @@ MOST_SLOTS = 128
 
 @lane_loop
 def _advance(cell, weights, readout, symbol, states, count, after, fine, shallow, state, tape):
-    """What one symbol makes of `count` states (2, n), and which are read rightly; the first `shallow` at
-    depth 0."""
+    """Return what one symbol makes of `count` states (2, n), and which are read rightly; the first `shallow` at
+    depth 0.
+    """
     for start in range(0, count, LANES):
         for lane in range(LANES):
             state[at(H, lane)] = states[H, start + lane]
@@ -101,7 +102,8 @@ def _select(cell, slots, candidates, number, came, states, new, origin, taken):
 @lane_loop
 def _gather(images, fine, counts, slots, old, symbol, candidates, came, number):
     """Append the images of one old cell's states to the candidates. Returns (number, origin of a wrong one or
-    −1)."""
+    −1).
+    """
     for slot in range(counts[old]):
         i = old * slots + slot
         byte = symbol * MOST_SLOTS + slot
@@ -116,7 +118,7 @@ def _gather(images, fine, counts, slots, old, symbol, candidates, came, number):
 
 @lane_loop
 def _trace_back(origins, t, j, byte):
-    """The prefix of t symbols that ends in cell j by the step `byte`."""
+    """Return the prefix of t symbols that ends in cell j by the step `byte`."""
     prefix = np.empty(t, np.int8)
     while True:
         symbol, slot = byte // MOST_SLOTS, byte % MOST_SLOTS

@@ -14,13 +14,15 @@ from counting.engine.lanes import LANES, inlined, like
 
 @inlined
 def below(t, cell_number):
-    """The cell of row t − 1 that `(` leads from, into this cell of row t. The one that `)` leads from is the
-    next."""
+    """Return the cell of row t − 1 that `(` leads from, into this cell of row t. The one that `)` leads from is the
+    next.
+    """
     return cell_number - 1 if t % 2 == 0 else cell_number
 
 
 @inlined
 def depth(t, cell_number):
+    """Return the depth after the prefixes of a cell of row t."""
     return 2 * cell_number + t % 2
 
 
@@ -40,7 +42,8 @@ def width(longest, slots):
 @inlined
 def bin_of(key, least, most, bins):
     """Which of `bins` ≥ 2 a key in [least, most] falls into. Bins are narrow at both ends, where failures
-    begin."""
+    begin.
+    """
     half = bins // 2
     half_range = (most - least) / like(2.0, key)
     if not half_range > like(0.0, key):

@@ -63,17 +63,18 @@ class Certificate:
 
     @property
     def refuted(self) -> bool:
+        """A word was found that the network reads wrongly."""
         return self.counterexample is not None
 
     @property
     def verdict(self) -> str:
-        """ "proved", "refuted" or "undecided"."""
+        """One of "proved", "refuted" and "undecided"."""
         return "proved" if self.proved else "refuted" if self.refuted else "undecided"
 
     @property
     def upper(self) -> int | None:
         """Length of the counterexample: the first failing length is in [lower, upper]. None without one."""
-        return self.counterexample.longest if self.refuted else None
+        return None if self.counterexample is None else self.counterexample.longest
 
     @property
     def shortest(self) -> bool:
@@ -87,23 +88,28 @@ class Certificate:
         It may not where a logit is within rounding of 0. None without a counterexample, or if it was not
         replayed.
         """
-        return None if self.pytorch_step is None else self.pytorch_step < self.upper
+        return None if self.pytorch_step is None or self.upper is None else self.pytorch_step < self.upper
 
     def replayed(self, network: Networks) -> Certificate:
         """With the counterexample, if there is one, read by PyTorch's own module. network: the one
-        certified."""
+        certified.
+        """
         from counting import reference
 
-        if not self.refuted:
+        word = self.counterexample
+        if word is None:
             return self
         module = network.to_torch(0)
-        step = reference.first_failure(module, self.counterexample)[0]
-        everywhere = step < self.upper and reference.fails_however(module, self.counterexample)
+        step = reference.first_failure(module, word)[0]
+        everywhere = step < word.longest and reference.fails_however(module, word)
         return replace(self, pytorch_step=int(step), fails_however=bool(everywhere))
 
     @property
     def arithmetic(self) -> str | None:
-        """In which arithmetic the verdict holds: one of `ARITHMETICS`; None if undecided, or refuted and not replayed."""
+        """In which arithmetic the verdict holds: one of `ARITHMETICS`.
+
+        None if undecided, or refuted and not replayed.
+        """
         if self.proved:
             return ARITHMETICS[0 if self.proved_however else 1]
         return None if self.fails_however is None else ARITHMETICS[0 if self.fails_however else 2]
@@ -124,13 +130,13 @@ class Certificate:
             "pytorch_step",
             "argument",
         )
-        word = {"counterexample": self.counterexample.strings()[0] if self.refuted else None}
+        word = {"counterexample": None if self.counterexample is None else self.counterexample.strings()[0]}
         here = {n: getattr(self, n) for n in ("arithmetic", "lower_however", "shortest_however")}
         return {n: getattr(self, n) for n in names} | here | word | {n: getattr(self, n) for n in more}
 
     def __str__(self) -> str:
         lines = [f"{self.verdict.capitalize()}: {self._claim()}"]
-        if self.refuted:
+        if self.counterexample is not None:
             lines += [f"word      {shown(self.counterexample)}", f"fails at  {self._where()}"]
         if self.any_length_to_depth and not self.proved:
             lines.append(f"but       right on words of any length to depth {self.any_length_to_depth:,}")
@@ -158,12 +164,14 @@ class Certificate:
         """In which arithmetic the verdict holds, and that no shorter word fails."""
         if self.proved:
             return f"{self.arithmetic}"
-        shorter = "that no shorter word fails" if self.shortest else f"that none of fewer than {self.lower:,} symbols fails"
+        shorter = "shorter word fails" if self.shortest else f"word of fewer than {self.lower:,} symbols fails"
         if self.lower_however == self.lower:
-            return f"{self.arithmetic}; {shorter}, too, however it is computed"
-        return f"{self.arithmetic}; {shorter}, in the engine's arithmetic (however: than {self.lower_however:,})"
+            return f"{self.arithmetic}; that no {shorter}, too, however it is computed"
+        however = f"(however: than {self.lower_however:,})"
+        return f"{self.arithmetic}; that no {shorter}, in the engine's arithmetic {however}"
 
     def _where(self) -> str:
+        assert self.counterexample is not None  # of a refuted network
         depth = int(self.counterexample.depth[0, self.failing_step])
         return f"step {self.failing_step:,} (0 is the first), at depth {depth:,}"
 
@@ -176,7 +184,7 @@ class Certificate:
 
 
 def shown(word: Words) -> str:
-    """A single word to be read: in full, or how it begins and ends."""
+    """Return a single word to be read: in full, or how it begins and ends."""
     text, about = word.strings()[0], f"({word.longest:,} symbols, depth {int(word.depth.max()):,})"
     if len(text) > SHOWN:
         text = f"{text[: SHOWN // 2]} … {text[-SHOWN // 2 :]}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from counting.dyck import Words
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, axes
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, NARROW, axes
 from counting.figures.words import profile
 
 _PIECES = re.compile(r"(?:\(\))+|\(+?(?=\(\))|\)+")
@@ -19,7 +21,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def outline(word: Words, shown: int = 4) -> str:
-    """A single word by its runs, the number of repetitions raised: (()()) is (¹ ()² )¹.
+    """Write a single word by its runs, the number of repetitions raised: (()()) is (¹ ()² )¹.
 
     A word of more than `shown` runs ends in "…".
     """
@@ -32,7 +34,7 @@ def outline(word: Words, shown: int = 4) -> str:
 
 
 def band(low: NDArray, high: NDArray, threshold: float, lengths: Sequence[int]) -> Figure:
-    """The smallest and largest states that a counter reaches, less depth, and where the read-out's threshold is.
+    """Draw the smallest and largest states that a counter reaches, less depth, and the read-out's threshold.
 
     low, high: (longest + 1, depths), in steps, of the prefixes of each length and depth; not finite where there is
     none. threshold: in steps. lengths: of words; the last is that of the shortest word that fails.
@@ -77,7 +79,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
     figure, panels = axes(columns=len(shortest), height=3.1, sharex=True, sharey=True)
     curve = np.geomspace(10, longest, 100)
     for ax, (cell, x) in zip(panels, shortest.items(), strict=True):
-        look = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
+        look: dict[str, Any] = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
         found = x <= longest
         ax.scatter(x[found], mean[cell][found], color=COLORS[cell], alpha=0.4, **look)
         if not found.all():
@@ -86,7 +88,38 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
             ax.legend(loc="lower right")
         ax.plot(curve, curve, color=BASELINE, linestyle="--", linewidth=1)
         ax.set(xscale="log", xlabel="shortest failing word", title=CELL_NAMES[cell], ylim=(0, 1.08 * longest))
-    panels[0].set_ylabel("mean first failure on\nrandom words (symbols)")
+    panels[0].set_ylabel("mean first failure on\nrandom words (step)")
+    return figure
+
+
+def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int, longest: int) -> Figure:
+    """Networks that pass a random test: other random words that find them, over the shortest word that refutes them.
+
+    shortest: (networks,) in symbols, 0 where no word of up to `longest` does. missed: (networks,).
+    cells: whose they are. length: of the random words.
+    """
+    figure, (ax,) = axes(height=2.8, width=NARROW)
+    place = np.where(shortest > 0, shortest, 1.3 * longest)
+    for cell in dict.fromkeys(cells):
+        own = np.array(cells) == cell
+        for which, face in (
+            ((shortest > length) | (shortest == 0), "none"),
+            ((shortest > 0) & (shortest <= length), COLORS[cell]),
+        ):
+            here = own & which
+            ax.scatter(place[here], missed[here], marker=MARKERS[cell], s=32, facecolors=face, edgecolors=COLORS[cell])
+        ax.scatter([], [], marker=MARKERS[cell], color=COLORS[cell], label=f"{CELL_NAMES[cell]} ({own.sum()})")
+    ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1)
+    ax.set(
+        xscale="log",
+        xlabel="shortest word that refutes it (symbols)",
+        ylabel="random words on which\nit fails (of 10,000)",
+    )
+    ticks = [500, 1000, 2000, 5000]
+    ax.set_xticks([*ticks, 1.3 * longest], [*(f"{tick:,}" for tick in ticks), "none found"])
+    ax.minorticks_off()
+    if cells:
+        ax.legend(loc="upper center")
     return figure
 
 
@@ -99,7 +132,7 @@ def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
         ax.plot(depth, color=COLORS[cell], linewidth=1.1)
         ax.set_title(title)
         ax.set(xlabel="symbols", ylabel="depth", ylim=(0, None))
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     for ax in panels[len(found) :]:
         ax.remove()
     return figure
@@ -108,7 +141,7 @@ def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
 def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figure:
     """Share of wrong networks that pass a test of so many random words. shares: cell -> length of words -> (sizes,)."""
     figure, panels = axes(columns=len(shares), height=2.9, sharey=True)
-    looks = ("-", "--", "-.", ":")
+    looks: tuple[Any, ...] = ("-", "--", "-.", ":")
     for ax, (cell, by_length) in zip(panels, shares.items(), strict=True):
         for share, line in zip(by_length.values(), looks, strict=False):
             ax.plot(sizes, 100 * share, line, color=COLORS[cell])

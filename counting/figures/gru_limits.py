@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, axes
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, NARROW, axes
 
 _OPEN = _CLOSE = COLORS["gru"]
 
 
 def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.ndarray, chosen: int) -> Figure:
-    """The maps of both symbols, all runs thin and one in full, with the path of `(^5 )^5` in it.
+    """Draw the maps of both symbols, all runs thin and one in full, with the path of `(^5 )^5` in it.
 
     h: states (k,), turned so that `(` raises them. opened, closed: (runs, k). threshold: (runs,).
     """
@@ -47,9 +47,9 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
     left.set(xlabel="n", ylabel="distance of ( ⁿ from the fixed point")
     left.axvline(trained, color=BASELINE, linestyle="--", linewidth=1)
     bins = np.geomspace(8, 2 * max(apart.max(), 100), 45)
-    right.hist(deepest, bins, color=COLORS["gru"], label="deepest count")
+    right.hist(deepest, bins.tolist(), color=COLORS["gru"], label="deepest count")
     right.hist(
-        apart[apart > 0], bins, color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
+        apart[apart > 0], bins.tolist(), color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
     )
     right.axvline(
         trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"
@@ -64,7 +64,7 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 
     depths: (k,). step: (runs, k). share: of training symbols at depth 0, 1, …
     """
-    figure, (ax, below) = axes(rows=2, height=2.3, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    figure, (ax, below) = axes(rows=2, height=2.3, width=NARROW, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     ax.plot(depths, step.T, color=COLORS["gru"], alpha=0.15, linewidth=0.7)
     ax.plot(depths, np.median(step, axis=0), color=COLORS["gru"], linewidth=2.2, label="median run")
     ax.axhline(1, color=EXACT, linewidth=1, linestyle="--", label="a counter")
@@ -80,13 +80,13 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, constant: float) -> Figure:
     """Mean first failure of each run, observed, against both predictions; all (runs,)."""
     figure, panels = axes(columns=2, height=3.3, sharex=True, sharey=True)
-    names = ("predicted by the sum (symbols)", "predicted with feedback (symbols)")
+    names = ("predicted by the sum (step)", "predicted with feedback (step)")
     for ax, predicted, name in zip(panels, (drift, feedback), names, strict=True):
         ax.scatter(predicted, observed, color=COLORS["gru"], marker="s", s=9, alpha=0.5, linewidth=0)
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
         low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
         ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")
         ax.set(xlabel=name)
-    panels[0].set(ylabel="observed first failure (symbols)")
+    panels[0].set(ylabel="observed first failure (step)")
     panels[1].legend(loc="upper left")
     return figure

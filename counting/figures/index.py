@@ -1,31 +1,64 @@
-"""The picture on the first page."""
+"""The picture on the first page: a network counts, loses count, and is put right."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from counting import evaluation
+from counting.anatomy import lstm
+from counting.cells import Networks
+from counting.dyck import Words
 from counting.figures import style
-from counting.statistics import mean_interval
 
 
-def losing_count(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) -> Figure:
-    """Words right (%) against length: mean with its interval, best run. accuracy: cell -> (runs, lengths)."""
-    figure, (ax,) = style.axes(height=3.6)
-    ax.axhline(100, color=style.EXACT, linewidth=1, label="LSTM and ReLU by hand")
-    for cell, values in accuracy.items():
-        low, high = 100 * np.array([mean_interval(share) for share in values.T]).T
-        color = style.COLORS[cell]
-        ax.fill_between(lengths, low, high, color=color, alpha=0.2, linewidth=0)
-        ax.plot(lengths, 100 * values.max(axis=0), color=color, linestyle=":", linewidth=1.2)
-        look = {"linestyle": style.LINES[cell], "marker": style.MARKERS[cell], "markersize": 4}
-        label = f"{style.CELL_NAMES[cell]}, {len(values)} trained"
-        ax.plot(lengths, 100 * values.mean(axis=0), color=color, label=label, **look)
-    style.training_limit(ax)
-    ax.set(xscale="log", xlabel="length of the word (symbols)", ylabel="words right (%)", ylim=(-3, 106))
-    ax.set_xticks([2, 10, 50, 200, 1000, 2000], ["2", "10", "50", "200", "1,000", "2,000"])
-    ax.minorticks_off()
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 0.93))
+def finding(
+    network: Networks, short: Words, long: Words, lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]
+) -> Figure:
+    """Draw an LSTM of one run that counts on a short word and drifts on a long one; below, who stays right how long.
+
+    accuracy: name of a set of networks -> share of words right, (runs, lengths); the first are as trained.
+    """
+    figure = plt.figure(figsize=(style.NARROW, 5.3), layout="constrained")
+    grid = figure.subplot_mosaic([["counts", "drifts"], ["stays", "stays"]], height_ratios=(1, 1.25))
+    _count(grid["counts"], network, short)
+    _drift(grid["drifts"], network, long)
+    _share_right(grid["stays"], lengths, accuracy)
     return figure
+
+
+def _count(ax: Axes, network: Networks, word: Words) -> None:
+    steps = np.arange(word.longest)
+    ax.fill_between(steps, word.depth[0], step="mid", color=style.BASELINE, alpha=0.5, linewidth=0, label="depth")
+    ax.plot(steps, evaluation.trace(lstm.oriented(network), word).c[0], color=style.COLORS["lstm"], label="state c")
+    ax.set(xlabel="step", ylim=(-0.3, 1.6 * word.depth.max()))
+    ax.set_title(f"1  counts, to {word.longest}", loc="left")
+    ax.legend(loc="upper right", ncols=1)
+
+
+def _drift(ax: Axes, network: Networks, word: Words) -> None:
+    error = evaluation.trace(lstm.oriented(network), word).c[0] - word.depth[0]
+    ax.axhline(0, color=style.BASELINE, linewidth=1)
+    ax.plot(error, color=style.COLORS["lstm"], linewidth=1)
+    if (failed := int(evaluation.first_failure(network, word)[0, 0])) < word.longest:
+        ax.axvline(failed, color=style.FAILURE, linewidth=2)
+        ax.text(failed + 20, 0.3, f"wrong: step {failed}", va="bottom")
+    ax.set(xlabel="step", ylabel="c − depth", ylim=(min(-3, error.min()), 1))
+    ax.set_title("2  drifts, and fails", loc="left")
+
+
+def _share_right(ax: Axes, lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) -> None:
+    looks = zip((style.COLORS["lstm"], style.EXACT, style.COLORS["relu"]), ("-", "--", ":"), (2, 1.5, 3.5), strict=True)
+    for (name, values), (color, line, width) in zip(accuracy.items(), looks, strict=False):
+        ax.plot(lengths, 100 * values.mean(axis=0), line, color=color, linewidth=width, label=name)
+    ax.axvline(style.TRAINING_LIMIT, color=style.BASELINE, linestyle="--", linewidth=1, label="longest training word")
+    ax.set(xscale="log", xlabel="length of the word (symbols)", ylabel="words right (%)", ylim=(-3, 106))
+    ax.set_xticks([2, 10, 50, 200, 1000, 2000], ["2", "10", "50", "200", "1,000", ""])
+    ax.minorticks_off()
+    ax.set_title("3  or stays, once saturated", loc="left")
+    # On a ground of its own, over the dashed line.
+    ax.legend(loc="lower left", frameon=True, facecolor="white", edgecolor="none", framealpha=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,36 +13,70 @@ from matplotlib.figure import Figure
 from counting.figures import style
 from counting.training import MEASURES, Runs
 
+_IN_WORDS = {
+    "gate_gain": "gate temperature", "initial_scale": "smaller start", "learning_rate": "falling rate",
+    "hidden_bias": "positive bias",
+}  # fmt: skip
 
-def shares(table: pd.DataFrame, cell: str) -> Figure:
-    """Shares with intervals, one row each, from top to bottom. table: columns share, low, high; index: labels."""
-    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table))
-    rows = np.arange(len(table))[::-1]
-    error = np.abs(table[["low", "high"]].T.to_numpy() - table["share"].to_numpy())
-    ax.errorbar(
-        table["share"], rows, xerr=error, fmt=style.MARKERS[cell], color=style.COLORS[cell], capsize=3, linewidth=1
-    )
-    ax.set_yticks(rows, table.index)
+
+def shares(table: pd.DataFrame, cells: str | Sequence[str]) -> Figure:
+    """Draw shares with intervals, one row each, from top to bottom.
+
+    table: columns share, low, high; index: labels, in which a regimen's fields are put in words; those of the paper's
+    regimen are framed. cells: one for all rows, or one a row.
+    """
+    figure, (ax,) = style.axes(height=0.6 + 0.32 * len(table), width=style.NARROW)
+    cells = [cells] * len(table) if isinstance(cells, str) else cells
+    labels = [" ".join(_IN_WORDS.get(part, part) for part in label.split(" ")) for label in table.index]
+    for row, (line, cell, label) in enumerate(zip(table.itertuples(), cells, labels, strict=True)):
+        look: dict[str, Any] = {"fmt": style.MARKERS[cell], "color": style.COLORS[cell], "capsize": 3, "linewidth": 1}
+        if "the paper's" in label:
+            look |= {"markeredgecolor": style.EXACT, "markeredgewidth": 1.5}
+        error = np.abs([[line.low - line.share], [line.high - line.share]])
+        ax.errorbar(line.share, row, xerr=error, **look)
+    ax.set_yticks(range(len(table)), labels)
+    ax.invert_yaxis()
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("share of networks proved right")
     ax.grid(axis="x", color="0.9")
     return figure
 
 
-def _band(ax: Axes, epochs: Sequence[int], values: np.ndarray, label: str, **look: object) -> None:
+def survival(shortest: Mapping[str, np.ndarray], longest: int) -> Figure:
+    """Draw the share of networks right on all words up to each length.
+
+    shortest: label -> (runs,) length of the shortest word that each gets wrong, beyond `longest` where none is.
+    """
+    figure, (ax,) = style.axes(height=2.8, width=style.NARROW)
+    looks: list[dict[str, Any]] = [
+        {"color": style.COLORS["relu"], "linestyle": "-"},
+        {"color": style.EXACT, "linestyle": "--"},
+    ]
+    for (label, lengths), look in zip(shortest.items(), looks, strict=False):
+        ends = np.sort(np.minimum(lengths, longest))
+        left = 1 - np.arange(len(ends) + 1) / len(ends)
+        kept = (lengths > longest).mean()
+        ax.step([1, *ends, longest], [*np.maximum(left, kept), kept], where="post", label=label, **look)
+    ax.set_xscale("log")
+    ax.set(xlim=(10, longest), ylim=(-0.03, 1.03), xlabel="length of words", ylabel="share right on all words")
+    ax.legend(loc="lower left")
+    return figure
+
+
+def _band(ax: Axes, x: Sequence[float] | np.ndarray, values: np.ndarray, label: str, **look: Any) -> None:
     """Median line and the range from the 5th to the 95th percentile over runs. values: (runs, epochs)."""
     low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95], axis=0)
-    ax.plot(epochs, middle, label=label, **look)
-    ax.fill_between(epochs, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    ax.plot(x, middle, label=label, **look)
+    ax.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
 def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) -> Figure:
-    """Validation loss (left) and distance from saturation (right) by epoch, one line a regimen.
+    """Draw validation loss (left) and distance from saturation (right) by epoch, one line a regimen.
 
     distances: (runs, epochs + 1), how far the least saturated gate is from its limit.
     """
     figure, (left, right) = style.axes(2)
-    looks = [
+    looks: list[dict[str, Any]] = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
         {"color": style.COLORS["lstm"], "linestyle": style.LINES["lstm"]},
     ]
@@ -50,18 +85,21 @@ def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) ->
         epochs = np.arange(loss.shape[1])
         _band(left, epochs, np.maximum(loss, 1e-17), label, **look)
         _band(right, epochs, np.maximum(distances[label], 1e-9), label, **look)
-    for ax, name in ((left, "validation loss"), (right, "largest distance of a gate from its limit")):
+    for ax, name in ((left, "validation loss"), (right, "largest 1 − |gate|")):
         ax.set_yscale("log")
         ax.set_xlabel("epoch")
         ax.set_ylabel(name)
-    right.legend()
+    left.legend()
     return figure
 
 
 def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Distance of u from 1 (left) and of B / A from −1 (right) by epoch. distances: label -> two (runs, epochs + 1)."""
+    """Draw the distance of u from 1 (left) and of B / A from −1 (right) by epoch.
+
+    distances: label -> two (runs, epochs + 1).
+    """
     figure, axes = style.axes(2, sharey=True)
-    looks = [
+    looks: list[dict[str, Any]] = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
         {"color": style.COLORS["relu"], "linestyle": style.LINES["relu"]},
         {"color": style.EXACT, "linestyle": "-"},
@@ -78,7 +116,10 @@ def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
 
 
 def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Share proved against one changed quantity a panel. tables: axis label -> columns cell, x, share, low, high."""
+    """Draw the share proved against one changed quantity a panel.
+
+    tables: axis label -> columns cell, x, share, low, high.
+    """
     figure, axes = style.axes(2, rows=-(-len(tables) // 2), height=2.8, sharey=True)
     for ax, (label, table) in zip(axes, tables.items(), strict=False):
         for cell, rows in table.groupby("cell"):
@@ -104,10 +145,10 @@ def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
-    """Share proved, untouched by further training: by gate gain (LSTM) and by the rounding step's bound (ReLU)."""
+    """Draw the share proved without further training: by gain (LSTM) and by the rounding step's bound (ReLU)."""
     figure, axes = style.axes(2, sharey=True)
     for ax, cell, table, label in (
-        (axes[0], "lstm", gains, "gain on all gates, after training"),
+        (axes[0], "lstm", gains, "gain on gates and candidate, after training"),
         (axes[1], "relu", bounds, "bound of the rounding step"),
     ):
         ax.fill_between(table.index, table["low"], table["high"], color=style.COLORS[cell], alpha=0.15, linewidth=0)
@@ -116,10 +157,19 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
             linestyle=style.LINES[cell], label=f"{style.CELL_NAMES[cell]}, proved",
         )  # fmt: skip
         if "validated" in table:
-            ax.axhline(table["validated"].iloc[0], color=style.BASELINE, linestyle=":", label="right on validation words")
+            known: dict[str, Any] = {"color": style.BASELINE, "linestyle": ":", "label": "right on validation words"}
+            ax.axhline(table["validated"].iloc[0], **known)
         ax.set_xscale("log")
         ax.set_xlabel(label)
         ax.set_ylim(-0.03, 1.03)
         ax.legend(loc="center left" if cell == "relu" else "lower right")
     axes[0].set_ylabel("share of networks")
+    return figure
+
+
+def loss_by_gain(gains: Sequence[float], losses: np.ndarray) -> Figure:
+    """Draw the loss of trained LSTMs whose gates and candidate are multiplied by a gain. losses: (runs, gains)."""
+    figure, (ax,) = style.axes(height=2.5, width=style.NARROW)
+    _band(ax, gains, losses, "median", color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
+    ax.set(xscale="log", yscale="log", xlabel="gain on gates and candidate, after training", ylabel="validation loss")
     return figure

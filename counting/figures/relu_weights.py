@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, axes
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, NARROW, axes
 
 KIND_MARKERS = {"counter": "^", "mirrored": "v", "dead": "x", "one-way": "D", "not finite": "*"}
 _MAP = "viridis"
 
 
 def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensation: float) -> Figure:
-    """Runs in the plane of u and B / A, all of them and, enlarged, those near the exact counter.
+    """Draw runs in the plane of u and B / A, all of them and, enlarged, those near the exact counter.
 
     conditions: from `anatomy.relu.conditions`. failure: mean first failure of each run on words of `length`.
     compensation: D / K of the training words; the drifts cancel on the dashed line.
@@ -52,7 +53,7 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
     near.set(xlim=u, ylim=(-1.075, -0.985))
     near.legend(handles=near.lines[-1:], loc="lower left")
     bar = figure.colorbar(plt.cm.ScalarMappable(norm, _MAP), ax=[whole, near], pad=0.02, aspect=30)
-    bar.set_label("mean first failure (symbols)")
+    bar.set_label("mean first failure (step)")
     return figure
 
 
@@ -61,7 +62,7 @@ def errors(depth: np.ndarray, observed: np.ndarray, predicted: np.ndarray, names
 
     depth: (T,). observed, predicted: (networks, T).
     """
-    figure, (ax, below) = axes(rows=2, height=2.2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    figure, (ax, below) = axes(rows=2, height=2.2, width=NARROW, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     lines = ("-", "-.", ":")
     for k, name in enumerate(names):
         color = plt.get_cmap(_MAP)(0.15 + 0.35 * k)
@@ -70,9 +71,9 @@ def errors(depth: np.ndarray, observed: np.ndarray, predicted: np.ndarray, names
             predicted[k], color=EXACT, linestyle="--", linewidth=0.8, label="first order" if k == 0 else None
         )
     ax.set(ylabel="error (steps)")
-    ax.legend(ncols=2)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center")
     below.fill_between(np.arange(len(depth)), depth, color=BASELINE, alpha=0.5, linewidth=0)
-    below.set(xlabel="symbol", ylabel="depth")
+    below.set(xlabel="step", ylabel="depth")
     return figure
 
 
@@ -90,14 +91,14 @@ def prediction(
     constant: the mean first failure of the answer "both allowed".
     """
     figure, (left, right) = axes(columns=2, height=3.3, sharey=True)
-    dots = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
+    dots: dict[str, Any] = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
     left.scatter(predicted, observed, **dots)
     start = 100 * np.floor(min(predicted.min(), observed.min()) / 100)
     left.plot([start, length], [start, length], color=BASELINE, linewidth=1, label="predicted = observed")
     right.scatter(other, observed, **dots)
     for ax in (left, right):
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
-    left.set(xlabel="predicted first failure (symbols)", ylabel="observed first failure (symbols)")
+    left.set(xlabel="predicted first failure (step)", ylabel="observed first failure (step)")
     right.set(xlabel="−log₁₀ validation loss")
     left.legend(loc="upper left")
     return figure
@@ -107,7 +108,7 @@ def surface(
     u: np.ndarray, ratio: np.ndarray, loss: np.ndarray, runs: pd.DataFrame, compensation: float
 ) -> Figure:
     """Loss over u and B / A, loss (u, ratio), with the exact counter and trained ones on it."""
-    figure, (ax,) = axes(height=3.8)
+    figure, (ax,) = axes(height=3.6, width=NARROW)
     drawn = ax.pcolormesh(u, ratio, loss.T, norm=LogNorm(), cmap=_MAP, shading="gouraud", rasterized=True)
     levels = 10.0 ** np.arange(np.ceil(np.log10(loss.min())), 0, 0.5)
     ax.contour(u, ratio, loss.T, levels, colors="white", linewidths=0.6, alpha=0.7)
@@ -145,7 +146,7 @@ def kinks(
 
 
 def unlearning(distance: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> Figure:
-    """What training makes of exact counters, by learning rate.
+    """Draw what training makes of exact counters, by learning rate.
 
     distance: name -> |B / A + 1|, (epochs + 1, runs). right: name -> share of long words right, same shape.
     """

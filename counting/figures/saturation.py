@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from counting import evaluation
 from counting.anatomy import lstm
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, MARKERS, axes
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, MARKERS, NARROW, axes
 
 _FLOOR = 1e-9
 """Where a distance of exactly 0 is drawn on a logarithmic axis."""
@@ -23,7 +24,7 @@ _SYMBOLS = ("(", ")")
 
 def along(nets: Mapping[str, Networks], word: Words) -> Figure:
     """Count, its error, and what gates lack to saturation along one word; a column a network of one run."""
-    figure, grid = axes(columns=len(nets), rows=3, height=1.9, sharex=True, sharey="row")
+    figure, grid = axes(columns=len(nets), rows=3, height=1.7, width=NARROW, sharex=True, sharey="row")
     rows = np.array(grid).reshape(3, -1)
     depth = word.depth[0, : word.lengths[0]]
     for column, (label, net) in zip(rows.T, nets.items(), strict=True):
@@ -37,7 +38,7 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
             column[2].semilogy(np.maximum(distance, _FLOOR), line, color=color, linewidth=1.2, label=name)
         if failed < len(depth):
             for ax in column:
-                ax.axvline(failed, color=FAILURE, linewidth=1.5, zorder=0, label="first wrong step")
+                ax.axvline(failed, color=FAILURE, linewidth=1.5, zorder=0, label="wrong")
         column[0].set_title(label)
         column[2].set(xlabel="step", ylim=(_FLOOR / 2, 2))
     rows[0, 0].set(ylabel="count")
@@ -46,38 +47,44 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
     handles, labels = rows[2, 0].get_legend_handles_labels()
     gates = len(_GATE_LOOKS)  # the first wrong step is in the legend above
     figure.legend(handles[:gates], labels[:gates], loc="outside lower center", ncols=gates)
-    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, columnspacing=1)
     return figure
 
 
 def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
-    """Each run a line from the smallest to the largest activation, sorted; (runs, gate, symbol, 2) twice.
+    """Draw what gates lack to saturation, 1 − |activation|: each run a line, sorted; (runs, gate, symbol, 2) twice.
 
-    ranges: over all h in [−1, 1]; visited: over the states that a word leads to.
+    ranges: over all h in [−1, 1]; visited: on the way to the first wrong step of a word.
     """
-    figure, panels = axes(columns=4, rows=2, height=1.9, sharex=True)
+    figure, panels = axes(columns=2, rows=4, height=1.3, width=NARROW, sharex=True, sharey=True)
+    every, seen = (np.sort(np.maximum(_lacks(part), _FLOOR), axis=-1) for part in (ranges, visited))
     for panel, ax in enumerate(panels):
-        symbol, gate = divmod(panel, 4)
-        every, seen = ranges[:, gate, symbol], visited[:, gate, symbol]
-        order = np.argsort(every.min(axis=1))
+        gate, symbol = divmod(panel, 2)
+        whole, part = every[:, gate, symbol], seen[:, gate, symbol]
+        order = np.argsort(part[:, 1])
         x = np.arange(len(order))
-        ax.vlines(x, *every[order].T, color=BASELINE, alpha=0.45, linewidth=1.0, label="every h in [−1, 1]")
-        ax.vlines(x, *seen[order].T, color=COLORS["lstm"], linewidth=1.2, label="states visited")
+        ax.vlines(x, *whole[order].T, color=BASELINE, alpha=0.45, linewidth=1.0, label="every h in [−1, 1]")
+        ax.vlines(x, *part[order].T, color=COLORS["lstm"], linewidth=1.2, label="before the first wrong step")
         # Dots, so that a range of almost nothing is seen too.
-        ax.plot(x, seen[order], ".", color=COLORS["lstm"], markersize=1.5)
+        ax.plot(x, part[order], ".", color=COLORS["lstm"], markersize=1.5)
         ax.set_title(f"{lstm.GATES[gate]}  at  {_SYMBOLS[symbol]}")
-        ax.set(ylim=(-1.05, 1.05) if gate == lstm.CANDIDATE else (-0.03, 1.03), xticks=[])
-    for ax in panels[4:]:
-        ax.set(xlabel="runs, sorted")
-    panels[0].set(ylabel="activation")
-    panels[4].set(ylabel="activation")
-    figure.legend(*panels[3].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        ax.set(yscale="log", ylim=(_FLOOR / 2, 2), xticks=[])
+    figure.supxlabel("runs, sorted", fontsize="medium")
+    figure.supylabel("1 − |activation|", fontsize="medium")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=1)
     return figure
 
 
+def _lacks(activations: np.ndarray) -> np.ndarray:
+    """Smallest and largest 1 − |activation| over ranges (…, 2); 1 is reached where a candidate passes 0."""
+    ends = 1 - np.abs(activations.astype(np.float64))
+    passes_zero = (activations[..., :1] < 0) & (activations[..., 1:] > 0)
+    return np.concatenate([ends.min(-1, keepdims=True), np.where(passes_zero, 1.0, ends.max(-1, keepdims=True))], -1)
+
+
 def increments(far: lstm.Deep) -> Figure:
-    """Left: what `(` adds against what `)` takes off. Right: what each forgets, sorted. One point a run."""
-    figure, (left, right) = axes(columns=2, height=3.2)
+    """Top: what `(` adds against what `)` takes off. Below: what each forgets, sorted. One point a run."""
+    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
     up, down = far.increment[:, 0], -far.increment[:, 1]
     ends = np.array([min(up.min(), down.min()), 1.0])
     left.plot(ends, ends, color=EXACT, linewidth=0.8, label="equal")
@@ -97,7 +104,7 @@ def increments(far: lstm.Deep) -> Figure:
 
 def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray) -> Figure:
     """How many `)` too early (^n )^n is called over, by n: closed form and as run, both (runs, peaks)."""
-    figure, (left, right) = axes(columns=2, height=3.2)
+    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
     shown = np.argsort(predicted[:, -1])[np.linspace(0, len(predicted) - 1, 9).astype(int)]
     for run in shown:
         formula, seen = np.maximum(predicted[run], 0.3), np.maximum(observed[run], 0.3)
@@ -107,7 +114,7 @@ def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray
     left.plot([], [], color=COLORS["lstm"], label="closed form from the weights")
     left.axvline(25, color=BASELINE, linestyle="--", linewidth=1, label="deepest possible in training")
     left.set(xlabel="n, peak of (ⁿ )ⁿ", ylabel="brackets lost")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=1)
     right.plot([0.3, observed.max()], [0.3, observed.max()], color=EXACT, linewidth=0.8)
     right.loglog(np.maximum(np.floor(predicted), 0.3).ravel(), np.maximum(observed, 0.3).ravel(), ".",
                  color=COLORS["lstm"], markersize=4, alpha=0.4)  # fmt: skip
@@ -120,7 +127,7 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
 
     curves: name -> (epochs, runs), names as used below.
     """
-    figure, (left, middle, right) = axes(columns=3, height=3.4)
+    figure, (left, middle, right) = axes(rows=3, height=1.8, width=NARROW, sharex=True)
     _band(left, epochs, curves["loss"], COLORS["lstm"], LINES["lstm"], "validation loss")
     _band(left, epochs, curves["gradient"], "#000000", "--", "gradient of a word")
     left.axhline(epsilon, color=FAILURE, linestyle=":", label="Adam's ε")
@@ -129,15 +136,13 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
     middle.set(ylim=(0, None))
     _band(right, epochs, curves["mismatch"], COLORS["lstm"], LINES["lstm"], "mismatch |a₍ − a₎|")
     _band(right, epochs, curves["forgotten"], "#000000", "--", "1 − f at )")
-    right.set(yscale="log")
+    right.set(yscale="log", ylim=(None, 0.3))  # room for the legend
     named = ((left, "loss, gradient"), (middle, "read-out weight"), (right, "gates"))
     for ax, title in named:
-        ax.set(xlabel="epoch")
-        ax.set_title(title)
-    # One legend below: three of their own would leave no room for the plots.
-    entries = [ax.get_legend_handles_labels() for ax in (left, right)]
-    handles, labels = (sum(parts, []) for parts in zip(*entries, strict=True))
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        ax.set_title(title, loc="left")
+    right.set(xlabel="epoch")
+    for ax in (left, right):
+        ax.legend(loc="upper right")
     return figure
 
 
@@ -149,29 +154,29 @@ def _band(ax: Axes, x: np.ndarray, values: np.ndarray, color: str, line: str, la
 
 def predictor(predicted: np.ndarray, observed: np.ndarray, epochs: np.ndarray) -> Figure:
     """Mean first failure of each network, predicted against observed: (epochs, runs), shaded by epoch."""
-    figure, (ax,) = axes(height=3.6)
+    figure, (ax,) = axes(height=3.6, width=NARROW)
     for row, epoch in enumerate(epochs):
         shade = 0.25 + 0.75 * row / max(len(epochs) - 1, 1)
-        look = {"color": COLORS["lstm"], "alpha": shade, "markersize": 3.5, "markeredgewidth": 0}
+        look: dict[str, Any] = {"color": COLORS["lstm"], "alpha": shade, "markersize": 3.5, "markeredgewidth": 0}
         ax.plot(predicted[row], observed[row], MARKERS["lstm"], label=f"epoch {epoch}", **look)
     ends = [min(predicted.min(), observed.min()), max(predicted.max(), observed.max())]
     ax.plot(ends, ends, color=EXACT, linewidth=0.8)
-    ax.set(xlabel="mean first failure, predicted from the weights", ylabel="mean first failure, observed")
+    ax.set(xlabel="mean first failure, predicted", ylabel="mean first failure, observed")
     ax.legend(loc="upper left")
     return figure
 
 
 def hits(labels: list[str], shares: Mapping[str, np.ndarray]) -> Figure:
     """Share of failing steps predicted to the symbol; label -> (sets of words, 3): share, low, high."""
-    figure, (ax,) = axes(height=3.0)
+    figure, (ax,) = axes(height=3.0, width=NARROW)
     x = np.arange(len(labels))
     for shift, (color, marker), (label, share) in zip(
         (-0.12, 0.12), ((COLORS["lstm"], "o"), (BASELINE, "D")), shares.items(), strict=True
     ):
         spread = np.abs(share[:, 1:].T - share[:, 0])
-        look = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
+        look: dict[str, Any] = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
         ax.errorbar(x + shift, share[:, 0], spread, label=label, **look)
     ax.set_xticks(x, labels)
-    ax.set(ylabel="predicted to the symbol", ylim=(-0.03, 1.03))
+    ax.set(xlabel="peak of the zigzag", ylabel="predicted to the symbol", ylim=(-0.03, 1.03))
     ax.legend(loc="upper right")
     return figure

@@ -18,13 +18,13 @@ def contestants(training: pd.DataFrame) -> Figure:
     alone = training[training.cores == 1]
     times = alone.groupby(["what", "cell"])[NANOSECONDS].min().unstack()
     times = times.loc[times.min(axis=1).sort_values().index]
-    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times))
+    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times), width=style.NARROW)
     for cell in times.columns:
         ax.plot(
             times[cell], range(len(times)), linestyle="none", marker=style.MARKERS[cell], markersize=8,
             color=style.COLORS[cell], label=style.CELL_NAMES[cell],
         )  # fmt: skip
-    ax.set(xscale="log", xlabel="nanoseconds for a symbol in one run", yticks=range(len(times)))
+    ax.set(xscale="log", xlabel="ns for a symbol in one run", yticks=range(len(times)))
     ax.set_yticklabels(times.index)
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="lower right")
@@ -32,7 +32,7 @@ def contestants(training: pd.DataFrame) -> Figure:
 
 
 def against_size(panels: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
-    """Time against something that grows, one panel each: name of the axis -> (sizes, seconds); both axes are logarithmic."""
+    """Draw time against something that grows, a panel each: name of the axis -> (sizes, seconds), both logarithmic."""
     figure, axes = style.axes(columns=len(panels))
     for ax, (name, (sizes, seconds)) in zip(axes, panels.items(), strict=True):
         ax.plot(sizes, seconds, color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])

@@ -5,6 +5,8 @@ Colours are those of Okabe and Ito (2008), told apart by readers with any colour
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -21,8 +23,12 @@ BASELINE = "#7F7F7F"
 FAILURE = "#CC79A7"
 """Where a network is wrong."""
 
+NARROW = 4.3
+"""Width in inches of a figure that a phone shows whole: at 350 pixels 10 points, the smallest text, are 11 of them.
+Its cell has the class `narrow` among its image's metadata."""
+
 WIDTH = 6.0
-"""Width of every figure in inches. A phone shows it at 350 pixels: 10 points, the smallest text, are 8 of them."""
+"""Width of every other figure in inches. On a phone it scrolls in its box, so that its text is as large."""
 
 TRAINING_LIMIT = 50
 """Longest training word: the dashed line of every plot over length."""
@@ -33,9 +39,10 @@ def use() -> None:
     sns.set_theme(context="notebook", style="ticks", font="DejaVu Sans")
     plt.rcParams.update(
         {
-            "figure.dpi": 100,
+            "figure.dpi": 200,  # two pixels for each of a plain screen
             "figure.facecolor": "white",
             "savefig.dpi": 200,
+            "savefig.pad_inches": 0.04,
             "savefig.facecolor": "white",
             "svg.hashsalt": "counting",
             "axes.spines.top": False,
@@ -54,14 +61,16 @@ def use() -> None:
     )
 
 
-def axes(columns: int = 1, rows: int = 1, height: float = 3.2, **options: object) -> tuple[Figure, list[Axes]]:
-    """A figure of the book's width with rows × columns axes, as a flat list. height: of one row, in inches."""
+def axes(
+    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = WIDTH, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure with rows × columns axes, as a flat list. width: of all; height: of one row, in inches."""
     figure, grid = plt.subplots(
-        rows, columns, figsize=(WIDTH, height * rows), squeeze=False, layout="constrained", **options
+        rows, columns, figsize=(width, height * rows), squeeze=False, layout="constrained", **options
     )
     return figure, list(grid.flat)
 
 
 def training_limit(ax: Axes, length: int = TRAINING_LIMIT) -> None:
-    """The dashed line at the longest training word."""
+    """Draw the dashed line at the longest training word."""
     ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1, label=f"longest training word ({length})")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, LINES, MARKERS, axes
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, LINES, MARKERS, NARROW, axes
 from counting.training import MEASURES, Runs
 
 MEAN, LAST = MEASURES.index("validation_loss"), MEASURES.index("last_word_loss")
@@ -26,15 +27,15 @@ def losses(runs: Mapping[str, Runs], constant: float) -> Figure:
 
     constant: loss of the best answer that never changes.
     """
-    figure, panels = axes(columns=len(runs), sharey=True)
+    figure, panels = axes(rows=len(runs), height=1.75, width=NARROW, sharex=True, sharey=True)
     for ax, (cell, r) in zip(panels, runs.items(), strict=True):
         _runs(ax, log_loss(r), COLORS[cell], alpha=0.12)
         _min_mean_max(ax, log_loss(r), cell)
         ax.axhline(np.log10(constant), color=BASELINE, linestyle=":", label="constant answer")
-        ax.set(xlabel="epoch")
-        ax.set_title(f"{CELL_NAMES[cell]}, {len(r)} runs")
-    panels[0].set(ylabel="log₁₀ validation loss")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        ax.set_title(f"{CELL_NAMES[cell]}, {len(r)} runs", loc="left")
+    panels[len(runs) // 2].set(ylabel="log₁₀ validation loss")
+    panels[-1].set(xlabel="epoch")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, columnspacing=1)
     return figure
 
 
@@ -43,7 +44,7 @@ def _runs(ax: Axes, values: np.ndarray, color: str, alpha: float, width: float =
 
 
 def _min_mean_max(ax: Axes, values: np.ndarray, cell: str) -> None:
-    """The mean as a line, the lowest and highest run as thin ones. A NaN is left out of its epoch."""
+    """Draw the mean as a line, the lowest and highest run as thin ones. A NaN is left out of its epoch."""
     epochs, mean = np.arange(values.shape[1]), np.nanmean(values, axis=0)
     ax.plot(epochs, mean, color=COLORS[cell], linestyle=LINES[cell], linewidth=2.2, label="mean")
     for name, bound in (("min, max", np.nanmin(values, axis=0)), (None, np.nanmax(values, axis=0))):
@@ -55,7 +56,7 @@ def changes(frame: pd.DataFrame) -> Figure:
 
     frame: columns cell, change, and `epochs` such as "10–15", one row a run and step.
     """
-    figure, (ax,) = axes(height=3.4)
+    figure, (ax,) = axes(height=3.4, width=NARROW)
     steps, cells = list(frame.epochs.unique()), list(frame.cell.unique())
     for k, cell in enumerate(cells):
         boxes = [frame.change[(frame.cell == cell) & (frame.epochs == step)].dropna() for step in steps]
@@ -72,32 +73,33 @@ def changes(frame: pd.DataFrame) -> Figure:
     ax.axhline(0, color=BASELINE, linewidth=1)
     ax.set_xticks(range(len(steps)), steps)
     ax.set(xlabel="from epoch to epoch", ylabel="change of log₁₀ validation loss")
-    ax.legend(ncols=len(cells))
+    figure.legend(loc="outside upper center", ncols=len(cells))
     return figure
 
 
 def readings(runs: Mapping[str, Runs]) -> Figure:
-    """The epoch that each reading of validation loss chooses, a panel a cell. A larger mark is more runs."""
-    figure, panels = axes(columns=len(runs), height=2.9, sharex=True, sharey=True)
+    """Draw the epoch that each reading of validation loss chooses, a panel a cell. A larger mark is more runs."""
+    figure, panels = axes(columns=len(runs), height=2.2, width=NARROW, sharex=True, sharey=True)
     for ax, (cell, r) in zip(panels, runs.items(), strict=True):
         chosen = np.stack([r.selected_epoch("validation_loss"), r.selected_epoch("last_word_loss")])
         places, counts = np.unique(chosen, axis=1, return_counts=True)
         last = r.regimen.epochs
         ax.plot([0, last], [0, last], color=BASELINE, linewidth=1)
-        look = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
-        ax.scatter(*places, s=8 + 3 * counts, **look)
-        ax.set(xlabel="best epoch by the mean", xlim=(-1, last + 1), ylim=(-1, last + 1))
+        look: dict[str, Any] = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
+        ax.scatter(places[0], places[1], s=8 + 3 * counts, **look)
+        ax.set(xlim=(-1, last + 1), ylim=(-1, last + 1))
         ax.set_title(CELL_NAMES[cell])
-    panels[0].set(ylabel="best epoch by the last word")
+    figure.supxlabel("best epoch by the mean", fontsize="medium")
+    panels[0].set(ylabel="by the last word")
     return figure
 
 
 def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figure:
-    """The ReLU runs whole, and as picked. first: of how many were picked; chosen: indices of those that were.
+    """Draw the ReLU runs whole, and as picked. first: of how many were picked; chosen: indices of those that were.
 
     constant: loss of the best answer that never changes.
     """
-    figure, panels = axes(columns=2, sharey=True, height=3.4)
+    figure, panels = axes(columns=2, sharey=True, height=3.2, width=NARROW)
     values, cell = log_loss(runs), runs.regimen.cell
     rest = np.setdiff1d(np.arange(min(first, len(runs))), chosen)
     _runs(panels[0], values, COLORS[cell], alpha=0.4)
@@ -105,11 +107,11 @@ def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figur
     _runs(panels[1], values[chosen], COLORS[cell], alpha=1, width=1.2)
     titles = f"all {len(runs)} runs", f"{len(chosen)} picked of {len(chosen) + len(rest)}"
     for ax, title in zip(panels, titles, strict=True):
-        ax.axhline(np.log10(constant), color="black", linestyle=":", label="best constant answer")
+        ax.axhline(np.log10(constant), color="black", linestyle=":", label="constant answer")
         ax.set(xlabel="epoch")
         ax.set_title(title)
     panels[0].set(ylabel="log₁₀ validation loss")
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center")
     return figure
 
 
@@ -119,22 +121,21 @@ def rates(frame: pd.DataFrame) -> Figure:
     frame: columns cell, rate, low, middle, high (of log10 loss), share, share_low, share_high (of runs), own
     (is it the paper's rate).
     """
-    figure, (left, right) = axes(columns=2, height=3.4)
+    figure, (left, right) = axes(rows=2, height=2.4, width=NARROW, sharex=True)
     for k, (cell, rows) in enumerate(frame.groupby("cell", sort=False)):
         at = rows.rate * 1.12 ** (k - 1)  # side by side
-        look = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell], "linewidth": 1.2}
+        look: dict[str, Any] = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
+        look["linewidth"] = 1.2
         _bars(left, at, rows.middle, rows.low, rows.high, label=CELL_NAMES[cell], **look)
         _bars(right, at, rows.share, rows.share_low, rows.share_high, **look)
         for ax, y in ((left, rows.middle), (right, rows.share)):
             ax.plot(at[rows.own], y[rows.own], MARKERS[cell], markersize=12, markerfacecolor="none",
                     markeredgecolor="black", zorder=3)  # fmt: skip
-    left.set(ylabel="log₁₀ lowest validation loss")
-    right.set(ylabel="share of runs right on all words", ylim=(-0.03, 1.03))
-    for ax in (left, right):
-        ax.set(xscale="log", xlabel="learning rate")
+    left.set(ylabel="log₁₀ lowest loss")
+    right.set(xscale="log", xlabel="learning rate", ylabel="runs all right, share", ylim=(-0.03, 1.03))
     left.legend()
     return figure
 
 
-def _bars(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, **look: object) -> None:
+def _bars(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, **look: Any) -> None:
     ax.errorbar(x, y, yerr=np.clip([y - low, high - y], 0, None), capsize=2, **look)
