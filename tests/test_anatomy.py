@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from counting import anatomy, cells, dyck, reference, training
+from counting import anatomy, cells, dyck, evaluation, reference, training
 from counting.anatomy import gradient
 from counting.regimens import PAPER
 

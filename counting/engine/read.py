@@ -29,11 +29,12 @@ def decide(
 @lane_loop
 def _judge(shape, weights, targets, t, state, right, first):
     """Fill `right`, int32 (LANES,): whether all outputs are right; and bring `first` on."""
+    right[:] = 1
+    for output in range(len(shape.outputs)):
+        target = targets[output] != 0
+        for lane in range(LANES):
+            right[lane] &= readout.right(shape, output, weights, target, state, lane)
     for lane in range(LANES):
-        fine = True
-        for output in range(len(shape.outputs)):
-            fine &= readout.right(shape, output, weights, targets[output] != 0, state, lane)
-        right[lane] = fine
         first[lane] = first[lane] if right[lane] != 0 else min(first[lane], t)
 
 
