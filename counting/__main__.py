@@ -1,7 +1,8 @@
 """The commands: `python -m counting certify FILE …` and `python -m counting show FILE [WORD]`.
 
-Exit code of `show`: 0 where what it says was written, else 2. Of `certify`: 0 proved · 1 refuted · 2 bad input, or
-anything that kept a verdict from being printed · 3 undecided; of several files the worst, in the order 2, 1, 3, 0.
+Exit code of `show`: 0 where what it says was written, else 2.
+Of `certify`: 0 proved · 1 refuted · 2 bad input, or anything that kept a verdict from being printed · 3 undecided;
+of several files the worst, in the order 2, 1, 3, 0.
 """
 
 from __future__ import annotations

@@ -50,6 +50,27 @@ BOOKKEEPING = re.compile(
 )
 """Branches of a checkpoint, beside the state_dict, that a network does not compute with."""
 
+RECORDED = re.compile(r"(.*_)?(loss|losses|epoch|step|rng_state|history|metrics)", re.IGNORECASE)
+"""Of single tensors beside the state_dict only these."""
+
+SAYS = re.compile(r".*(nonlinearity|activation|rnn_type|cell_type|rnn|cell)", re.IGNORECASE)
+"""Names under which a checkpoint says of a plain RNN whether it is a ReLU or a tanh."""
+
+BEFORE = re.compile(
+    r"(.*\.)?(\w*emb\w*|wte|pre|pre_\w*|in|inp|input\w*|in_proj\w*|proj_in|encoder)\.weight", re.IGNORECASE
+)
+"""Names of what stands before a recurrent layer, so is no read-out though it may have its shape."""
+
+OTHERS = {
+    b"\x89HDF": "is HDF5, perhaps of Keras",
+    b"GGUF": "is GGUF",
+    b"\x93NUMPY": "is a single NumPy array",
+    b"\x1f\x8b": "is compressed by gzip, to be unpacked first",
+    b"<": "is a page of HTML or XML, perhaps what a failed download gave",
+    b"{": "is JSON or other text",
+}
+"""How files begin that are not read, and what they are."""
+
 KINDS = [
     (r"weight_hr|.*weight_hr_l\d", "a projection (proj_size)"),
     (r".*(running_mean|running_var|num_batches_tracked)", "a batch normalization"),
@@ -129,11 +150,12 @@ def from_module(module: nn.Module, options: Options | None = None) -> Model:
     """Take the network that a PyTorch module is, and say what was taken. Raises BadModel for another network."""
     import torch
     from torch import nn
+    from torch.nn.utils import parametrize
 
     harmless: tuple = (nn.Sigmoid, nn.Dropout, nn.Identity, nn.Flatten, nn.Linear, nn.RNNBase, nn.RNNCellBase)
     for name, part in module.named_modules():
         leaf = type(part).__module__.startswith("torch.nn.modules.") and not any(part.children())
-        if leaf and part is not module and not isinstance(part, harmless):
+        if leaf and part is not module and ".parametrizations." not in f".{name}." and not isinstance(part, harmless):
             raise BadModel(f"the module has {name}, an nn.{type(part).__name__}, which would be passed over")
     nonlinearity = {part.nonlinearity for part in module.modules() if isinstance(part, nn.RNN | nn.RNNCell)}
     if len(nonlinearity) == 1:
@@ -145,6 +167,12 @@ def from_module(module: nn.Module, options: Options | None = None) -> Model:
         return Tensor(tuple(one.shape), dtype, lambda: one.detach().cpu().numpy().copy())
 
     state = {**dict(module.named_buffers()), **module.state_dict()}
+    # What a parametrization, of whatever kind, makes of its parameters stands in their place.
+    for owner, part in module.named_modules():
+        if parametrize.is_parametrized(part):
+            before = f"{owner}." if owner else ""
+            state = {name: one for name, one in state.items() if not name.startswith(f"{before}parametrizations.")}
+            state |= {f"{before}{name}": getattr(part, name) for name in part.parametrizations}
     return from_tensors({name: tensor(one) for name, one in state.items() if isinstance(one, torch.Tensor)}, options)
 
 
@@ -156,6 +184,13 @@ def from_tensors(content: object, options: Options | None = None) -> Model:
         tensors = {name: t for name, t in tensors.items() if name.startswith(options.prefix)}
         if not tensors:
             raise BadModel(f"has no tensor whose name begins with {printable(options.prefix)}")
+    for name, one in tensors.items():
+        if one.dtype == "unknown":
+            raise BadModel(
+                f"holds {printable(name)}, of an unknown kind (quantized, sparse, 8 bits, a NumPy array, or without "
+                "numbers): save module.float().state_dict()"
+            )
+    normalized = [name for name in tensors if name.endswith(("_g", ".original0"))]
     tensors = _unpruned(tensors)
     layer = _layer(tensors)
     readout = _readout({name: t for name, t in tensors.items() if name not in layer.values()})
@@ -167,8 +202,11 @@ def from_tensors(content: object, options: Options | None = None) -> Model:
     if cell == "relu":
         taken["layer"] += "; " + _nonlinearity(options, said)
     parameters, taken["symbols"] = _columns(cell, tensors, layer, options.symbols)
-    rows, taken["outputs"] = _rows(tensors, readout, options.outputs)
+    rows, said_of_rows = _rows(tensors, readout, options.outputs)
+    taken["outputs"] = f"{printable(readout[0])}: {said_of_rows}"
     missing = [name for name in PARAMETERS if name not in layer] + ["the read-out's bias"] * (len(readout) == 1)
+    if normalized:
+        taken["weights"] = f"{_names(dict.fromkeys(normalized))}: weight normalization is assumed"
     if missing:
         taken["biases"] = f"{', '.join(missing)} missing: zeros"
     taken["numbers"] = f"{dtype}, as the file has them"
@@ -197,8 +235,11 @@ def _content(path: Path) -> object:
         return pickled.load(data)
     if data.startswith(b"version https://git-lfs"):
         raise BadModel("is a Git LFS pointer, not the file itself: run `git lfs pull`")
-    if path.suffix == ".onnx":
+    if path.suffix == ".onnx" or (data[:1] == b"\x08" and b"pytorch" in data[:64]):
         raise BadModel("is ONNX, which is not read: save module.state_dict() with torch.save")
+    for start, what in OTHERS.items():
+        if data.startswith(start):
+            raise BadModel(f"{what}, which is neither safetensors nor a state_dict of torch.save")
     raise BadModel("is neither safetensors nor a state_dict of torch.save")
 
 
@@ -243,7 +284,8 @@ def _flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
         state_dict = any(isinstance(v, Tensor) and RECURRENT.fullmatch(name) for name, v in _entries(level))
         for name, value in _entries(level):
             path = f"{prefix}{name}"
-            aside = beside or (not state_dict and bool(BOOKKEEPING.fullmatch(name)))
+            kept = RECORDED if isinstance(value, Tensor) else BOOKKEEPING
+            aside = beside or (not state_dict and bool(kept.fullmatch(name)))
             if isinstance(value, Tensor) and not aside:
                 if path in tensors:
                     raise BadModel(f"has two tensors named {printable(path)}")
@@ -254,8 +296,8 @@ def _flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
                 )
             elif isinstance(value, dict | list | tuple | Thing):
                 waiting.append((f"{path}.", depth + 1, value, aside))
-            elif isinstance(value, str) and ("nonlinearity" in name or "activation" in name):
-                said[path] = value[:20].lower()
+            elif isinstance(value, str) and SAYS.fullmatch(name):
+                said[path] = value[:20].lower().removeprefix("rnn_")
     return tensors, said
 
 
@@ -328,7 +370,7 @@ def _layer(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 def _readout(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of the read-out's weight and, where it has one, its bias."""
     matrices = [name for name, t in tensors.items() if name.endswith("weight") and len(t.shape) == 2]
-    fitting = [name for name in matrices if tensors[name].shape[1] == 1]
+    fitting = [name for name in matrices if tensors[name].shape[1] == 1 and not BEFORE.fullmatch(name)]
     if len(fitting) != 1:
         shapes = ", ".join(f"{printable(name)} {tensors[name].shape}" for name in matrices[:6]) or "none"
         raise BadModel(f"needs one read-out, nn.Linear(1, 1) or (1, 2); found linear layers: {shapes}")
@@ -366,11 +408,12 @@ def _dtype(used: list[Tensor]) -> str:
 def _nonlinearity(options: Options, said: Mapping[str, str]) -> str:
     """Which one is taken, in words. Raises BadModel for tanh, and where file and option differ."""
     for name, value in said.items():
-        if value in ("relu", "tanh") and value != (options.nonlinearity or "relu"):
+        named = name.rpartition(".")[2] in ("nonlinearity", "activation")
+        if (named or value in ("relu", "tanh")) and value != (options.nonlinearity or "relu"):
             raise BadModel(f"says {printable(name)} = {value}, where {options.nonlinearity or 'relu'} would be taken")
     if options.nonlinearity == "tanh":
         raise BadModel("is a tanh RNN: only those with nonlinearity='relu', LSTMs and GRUs are decided on")
-    if options.nonlinearity or said:
+    if options.nonlinearity or "relu" in said.values():
         return "nonlinearity relu"
     return "nonlinearity relu is assumed, which a state_dict does not say (nn.RNN's own default is tanh)"
 

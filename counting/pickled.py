@@ -73,6 +73,10 @@ def load(data: bytes) -> object:
         return _former(data)
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
+    if any(name.endswith("archive_format") or name.startswith("models/") for name in members):
+        raise Unreadable("is of torch.export, which holds a program: save module.state_dict() instead")
+    if {"config.json", "model.weights.h5"} & {member.filename for member in archive.infolist()}:
+        raise Unreadable("is of Keras, which is not read: put its weights into an nn.LSTM, nn.GRU or nn.RNN")
     if "constants.pkl" in members:
         raise Unreadable("is TorchScript, which holds code: save module.state_dict() instead")
     if "data.pkl" not in members:

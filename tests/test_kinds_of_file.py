@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,27 @@ def old_weight_normed() -> nn.Module:
     with warnings.catch_warnings(action="ignore"):
         nn.utils.weight_norm(net.fc, "weight")
     return net
+
+
+def expanded() -> nn.Module:
+    net = Net(relu())
+    nn.init.zeros_(net.fc.bias)
+    return net
+
+
+def spectral() -> dict[str, torch.Tensor]:
+    net = Net(lstm())
+    parametrizations.spectral_norm(net.fc)
+    return net.state_dict()
+
+
+def quantized() -> dict[str, object]:
+    with warnings.catch_warnings(action="ignore"):
+        return torch.ao.quantization.quantize_dynamic(Net(lstm()), {nn.LSTM, nn.Linear}, torch.qint8).state_dict()
+
+
+def weights(module: nn.Module | None = None, **more: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**(module or Net(lstm())).state_dict(), **more}
 
 
 READ = {
@@ -158,6 +181,15 @@ READ = {
         lambda s: s | {"rnn.weight_ih_l0": s["rnn.weight_ih_l0"].t().contiguous().t()},
         {},
     ),
+    "HuggingFace names": (
+        Net(lstm()),
+        lambda s: {("model." if n[0] == "r" else "lm_head.") + n.partition(".")[2]: t for n, t in s.items()},
+        {},
+    ),
+    "DataParallel of torch.compile": (Net(lstm()), lambda s: {f"module._orig_mod.{n}": t for n, t in s.items()}, {}),
+    "a read-out in a Sequential": (Net(gru(), nn.Sequential(nn.Linear(1, 2))), lambda s: s, {}),
+    "an expanded bias": (expanded(), lambda s: s | {"fc.bias": torch.zeros(1).expand(2)}, {}),
+    "RNN_RELU in the arguments": (Net(relu()), lambda s: {"model": s, "args": {"rnn_type": "RNN_RELU"}}, {}),
     "parameters, not tensors": (Net(lstm()), lambda s: {n: nn.Parameter(t) for n, t in s.items()}, {}),
 }
 
@@ -219,6 +251,44 @@ REFUSED = {
     ),
     "a whole module": (lambda: nn.Sequential(lstm(), nn.Linear(1, 2)), "not run"),
     "a number": (lambda: 3, "no tensors at all"),
+    "proj_size": (lambda: Net(nn.LSTM(2, 2, proj_size=1)).state_dict(), "weight_hh has shape .8, 1."),
+    "a stack of cells": (
+        nn.ModuleDict({"cells": nn.ModuleList([nn.LSTMCell(2, 1), nn.LSTMCell(1, 1)]), "fc": nn.Linear(1, 2)}),
+        "one recurrent layer",
+    ),
+    "a linear layer before and no read-out": (nn.ModuleDict({"pre": nn.Linear(1, 2), "rnn": lstm()}), "pre.weight"),
+    "a linear layer before, of a scalar": (
+        Net(lstm(), input_proj=nn.Linear(1, 2)),
+        "input_proj.weight .* another layer's weight",
+    ),
+    "an embedding and no read-out": (nn.ModuleDict({"emb": nn.Embedding(2, 1), "rnn": lstm()}), "emb.weight"),
+    "HuggingFace's embedding": (lambda: weights(**{"model.embed_tokens.weight": torch.eye(2)}), "an embedding"),
+    "a convolution": (nn.ModuleDict({"rnn": lstm(), "fc": nn.Conv1d(1, 2, 1)}), "one read-out"),
+    "quantized": (quantized, "of an unknown kind"),
+    "spectral normalization": (spectral, "one read-out"),
+    "8 bits": (lambda: {n: t.to(torch.float8_e4m3fn) for n, t in weights().items()}, "unknown kind"),
+    "complex": (lambda: {n: t.to(torch.complex64) for n, t in weights().items()}, "unknown kind"),
+    "without numbers": (lambda: Net(lstm()).to("meta").state_dict(), "unknown kind"),
+    "NumPy arrays": (lambda: {n: t.numpy() for n, t in weights().items()}, "a NumPy array"),
+    "lists of numbers": (lambda: {n: t.tolist() for n, t in weights().items()}, "no tensors at all"),
+    "Keras's names": (lambda: {"lstm/kernel:0": torch.ones(2, 4)}, "lstm/kernel:0"),
+    "an optimizer alone": (lambda: torch.optim.Adam(Net(lstm()).parameters()).state_dict(), "no tensors at all"),
+    "one bias for both": (lambda: weights(Net(lstm(bias=False)), **{"rnn.bias": torch.ones(4)}), "rnn.bias"),
+    "FLaRe's learned start": (lambda: weights(**{"rnn.initial_hidden_state": torch.ones(1)}), "initial state"),
+    "an average of weights": (torch.optim.swa_utils.AveragedModel(Net(lstm())), "n_averaged"),
+    "a temperature": (lambda: weights(temperature=torch.ones(())), "temperature"),
+    "a tensor that is named like bookkeeping": (
+        lambda: {"model": weights(), "random_start": torch.ones(1)},
+        "random_start",
+    ),
+    "RNN_TANH in the arguments": (
+        lambda: {"model": Net(relu()).state_dict(), "args": {"rnn_type": "RNN_TANH"}},
+        "rnn_type = tanh",
+    ),
+    "another activation": (
+        lambda: {"model": Net(relu()).state_dict(), "args": {"activation": "elu"}},
+        "activation = elu",
+    ),
     "a long name with control characters": (
         lambda: {**Net(lstm()).state_dict(), "\x1b[31m" + "x" * 500: torch.ones(3)},
         "�.31mx{60,80}… ",
@@ -271,3 +341,52 @@ def test_what_is_refused_is_named(kind, tmp_path):
         modelfile.read(tmp_path / "model.pt")
     assert "\n" not in str(error.value)
     assert str(error.value).isprintable()
+
+
+def in_zip(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+    return file.getvalue()
+
+
+def torchscript() -> bytes:
+    file = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.save(torch.jit.trace(Net(lstm()), torch.zeros(1, 3, 2)), file)
+    return file.getvalue()
+
+
+OTHER_FILES = {
+    "TorchScript": (torchscript, "TorchScript"),
+    "torch.export": (lambda: in_zip("m/archive_format", "m/models/model.json"), "torch.export"),
+    "Keras": (lambda: in_zip("config.json", "model.weights.h5"), "Keras"),
+    "HDF5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),
+    "ONNX": (lambda: b"\x08\x07\x12\x07pytorch" + bytes(99), "ONNX"),
+    "GGUF": (lambda: b"GGUF" + bytes(99), "GGUF"),
+    "a NumPy array": (lambda: b"\x93NUMPY\1\0" + bytes(99), "NumPy array"),
+    "gzip": (lambda: b"\x1f\x8b" + bytes(99), "gzip"),
+    "a page": (lambda: b"<!doctype html><title>404</title>", "failed download"),
+    "JSON": (lambda: b'{"rnn.weight_hh_l0": [[1]]}', "JSON"),
+    "a pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FILES)
+def test_other_files_are_named(kind, tmp_path):
+    content, reason = OTHER_FILES[kind]
+    (tmp_path / "model.pt").write_bytes(content())
+    with pytest.raises(BadModel, match=reason):
+        modelfile.read(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("kind", [nn.Softplus, nn.Tanh, nn.Sigmoid])
+def test_a_parametrized_module_is_taken_as_it_computes(kind):
+    """A state_dict does not say which parametrization it is, a module does."""
+    net = Net(gru())
+    parametrizations.weight_norm(net.fc)
+    nn.utils.parametrize.register_parametrization(net.fc, "weight", kind())
+    network = modelfile.from_module(net).network
+    assert np.array_equal(network.parameters["output.weight"][0], net.fc.weight.detach().numpy())
+    assert np.array_equal(decisions(network.to_torch(0), "()"), decisions(net, "()"))

@@ -193,6 +193,26 @@ class TestNoCodeIsRun:
             modelfile.load(tmp_path / "module.pt")
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_an_archive_that_says_it_is_small_is_not_unpacked_beyond_that(compression, tmp_path):
+    """The two sizes in its headers say 1,000 bytes; unpacked it would be 256 MB."""
+    import tracemalloc
+
+    path = tmp_path / "arrays.npz"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("a.npy", bytes(2**28))
+    content = bytearray(path.read_bytes())
+    at = content.rfind(b"PK\1\2") + 24
+    content[at : at + 4] = content[22:26] = (1000).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(BadModel, match="arrays.npz"):
+        modelfile.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**26
+
+
 def bomb(name: str) -> bytes:
     """Small pickles that made a reader hash, call or name without end."""
     from pickle import (

@@ -8,6 +8,7 @@
   const LARGEST = 2 ** 20; // bytes: such a network has a few hundred
   const GATES = { lstm: 4, gru: 3, relu: 1 };
   const RECURRENT = /^(.*?)((?:weight|bias)_(?:ih|hh))(_l\d+)?(_reverse)?$/s;
+  const BEFORE = /^(.*\.)?(\w*emb\w*|wte|pre|pre_\w*|in|inp|input\w*|in_proj\w*|proj_in|encoder)\.weight$/is; // no read-out
   const HALF = "save module.float().state_dict(), which keeps each number but computes in float32";
 
   /** What is wrong with a file or an address, to be shown. */
@@ -110,7 +111,7 @@
     const cell = Object.keys(GATES).find((one) => GATES[one] === gates);
     if (!cell) throw new BadFile(`needs 4 gates (LSTM), 3 (GRU) or 1 (RNN); weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
     const used = new Map(Array.from(layer, ([part, name]) => [`${part}_l0`, name]));
-    const matrices = [...tensors].filter(([name, { shape }]) => ![...layer.values()].includes(name) && name.endsWith("weight") && shape.length === 2 && shape[1] === 1);
+    const matrices = [...tensors].filter(([name, { shape }]) => ![...layer.values()].includes(name) && name.endsWith("weight") && !BEFORE.test(name) && shape.length === 2 && shape[1] === 1);
     if (matrices.length !== 1) throw new BadFile(`needs one read-out, nn.Linear(1, 1) or (1, 2); it has ${matrices.length}.`);
     const [weight, { shape: readout }] = matrices[0];
     const bias = `${weight.slice(0, -"weight".length)}bias`;
