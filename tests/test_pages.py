@@ -27,7 +27,7 @@ MAX_BYTES = 3_000_000  # a page with its images; the scripts and fonts that all 
 SMALLEST = 11  # pixels: the smallest text in a figure, on a phone too
 SMALLEST_POINTS, DOTS = 10, 200  # the same text as it is drawn, and pixels an inch: `counting.figures.style`
 MAX_WORDS = 15_000  # of the chapters, without appendices, captions and what is folded
-WORDS_A_VALUE = 50  # at least so many for each computed number, over the whole book
+WORDS_A_VALUE = 45  # at least so many for each computed number, over the whole book
 
 pytestmark = [
     pytest.mark.skipif(not PAGES, reason="no pages in _build/html: run `make book` first"),
