@@ -114,7 +114,7 @@ def test_the_step_is_the_engine_s(seed):
             assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
 
 
-def test_powers_are_proved_with_n_as_a_symbol():
+def test_a_cell_that_stays_alone_is_refuted_on_powers_with_a_shortest_word():
     language = languages.powers(2)
     p = stack(1, 2, 3)
     p["weight_ih_l0"][0, 2] = 12, -12

@@ -42,18 +42,12 @@ def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
 
 def automaton(moves: Sequence[Move]) -> Figure:
     """Draw the run of a proved network on a word of powers: one circle for each control state, and what it adds."""
-    groups: list[tuple[Move, int, int]] = []
-    for move in moves:
-        if groups and groups[-1][0].symbol == move.symbol and groups[-1][0].steps == move.steps:
-            first, times, slope = groups[-1]
-            groups[-1] = (first, times + move.times[0], slope + move.times[1])
-        else:
-            groups.append((move, *move.times))
-    steady = [(move, slope) for move, _, slope in groups if slope]
+    steady = [move for move in moves if move.times[1]]
     figure, (ax,) = style.axes(height=2.2)
-    for x, (move, _) in enumerate(steady):
+    for x, move in enumerate(steady):
         steps = ", ".join(f"{step:+.3g}" for step in move.steps)
-        ax.annotate("", (x + 0.72, 0), (x + 0.28, 0), arrowprops={"arrowstyle": "->"}) if x + 1 < len(steady) else None
+        if x + 1 < len(steady):
+            ax.arrow(x + 0.3, 0, 0.36, 0, head_width=0.06, head_length=0.04, color="black")
         ax.plot(x, 0, "o", markersize=44, markerfacecolor="white", markeredgecolor=style.COLORS["lstm"])
         ax.text(x, 0, move.symbol, ha="center", va="center")
         ax.text(x, 0.42, f"cells {steps}", ha="center")
