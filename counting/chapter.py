@@ -105,6 +105,11 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         "seed": Whole(9, SEED.meaning, SEED.low, SEED.high),
     },
     "10-scorecard": _RATES,
+    "11-more-counters": {
+        "runs": Whole(256, "networks of each row", 10, 10_000),
+        "certified": Whole(16, "of them, for which a proof is tried", 1, 10_000),
+        "seed": Whole(100, SEED.meaning, 0, 10_000_000),
+    },
     "how-fast": {
         "words": Choice("the paper's", "words that the contestants read", ("the paper's", "30 symbols each")),
         "runs": Whole(1_000_000, "networks that a cluster would train", 2, 10**12),

@@ -12,6 +12,7 @@ from counting import evaluation
 from counting.cells import Networks
 from counting.engine.activations import sigmoid, tanh
 from counting.engine.lanes import kernel
+from counting.languages import Words
 
 
 def _arrays(network: Networks) -> tuple[np.ndarray, ...]:
@@ -31,14 +32,14 @@ def step(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[
     return h, c, logits
 
 
-def first_failure(network: Networks, words: object) -> np.ndarray:
+def first_failure(network: Networks, words: Words) -> np.ndarray:
     """Give the 0-based first wrong step of each word, or its length: int64 (n,), as `evaluation.first_failure` does."""
     if network.cell != "lstm":
-        return evaluation.first_failure(network, words)[0]
+        return evaluation.first_failure(network, words)[0]  # type: ignore[arg-type]  # it reads any language's
     return _first_failure(*_arrays(network), words.tokens, words.targets, words.lengths.astype(np.int64))
 
 
-def right_on(networks: Networks, words: object) -> np.ndarray:
+def right_on(networks: Networks, words: Words) -> np.ndarray:
     """Tell which runs are right on all these words: bool (runs,)."""
     each = (networks[run] for run in range(len(networks)))
     return np.array([bool((first_failure(network, words) == words.lengths).all()) for network in each], bool)

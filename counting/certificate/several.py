@@ -122,7 +122,8 @@ def certify_language(network: Networks, language: Language) -> SeveralCertificat
         found = (_failing_exponent if language.ends else _failing_word)(network, language, str(reason))
     if found.counterexample is None:
         return found
-    step = reference.first_failure(network.to_torch(0), found.counterexample)[0]
+    module, word = network.to_torch(0), found.counterexample
+    step = reference.first_failure(module, word)[0]  # type: ignore[arg-type]  # it reads any language's
     return replace(found, pytorch_step=int(step))
 
 
@@ -153,7 +154,7 @@ def _shuffles(network: Networks, language: Language) -> SeveralCertificate:
 
 def _right(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Tell whether all outputs are right; NaN never is."""
-    return np.where(targets, logits >= 0, logits < 0).all(axis=1)
+    return np.asarray(np.where(targets, logits >= 0, logits < 0).all(axis=1))
 
 
 def _stepped(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, ...]:
@@ -262,10 +263,10 @@ class _Climb:
                 jump = near
         if jump[1] == 0 or jump[0] + jump[1] * (SIMULATED + 1) < 1:
             return None
-        for j in np.flatnonzero(keeps):
-            self._round_up(j, float(sign[j]), float(added[j]))
-            self.alpha[j] += jump[0] * self._whole(added[j])
-            self.beta[j] += jump[1] * self._whole(added[j])
+        for kept in map(int, np.flatnonzero(keeps)):
+            self._round_up(kept, float(sign[kept]), float(added[kept]))
+            self.alpha[kept] += jump[0] * self._whole(added[kept])
+            self.beta[kept] += jump[1] * self._whole(added[kept])
         self._check()
         self._note(symbol, jump, np.where(keeps, added, 0))
         return jump
