@@ -85,17 +85,17 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     },
     "05-lstm-saturation": _TRAINED | {"longer": Whole(5, "epochs of training with another epsilon", 1, 1000)},
     "06-relu-weights": _TRAINED | {
-        "wide": Whole(1200, "runs in all for the prediction; fewer than half of them learn", 2, 100_000),
+        "wide": Whole(1200, "runs in all for the prediction; fewer than half of them learn", 20, 100_000),
         "unlearning_epochs": Whole(15, "epochs of training away from an exact counter", 1, 1000),
     },
     "07-gru-limits": _TRAINED | {
-        "wide": Whole(320, "runs in all for the prediction", 2, 100_000),
+        "wide": Whole(320, "runs in all for the prediction", 20, 100_000),
         "deepest": Whole(100, "how deep the figures look", 50, 10_000),
     },
     "08-certificates": _TRAINED | {
         "rate_runs": RATE_RUNS,
         "max_length": Whole(1000, "symbols up to which every network is decided", 2, 10_000),
-        "wide": Whole(1200, "ReLU networks at the paper's rate", 2, 100_000),
+        "wide": Whole(1200, "ReLU networks at the paper's rate", 20, 100_000),
         "far": Whole(10_000, "symbols, for networks that are right up to max_length", 2, 100_000),
     },
     "09-learning-to-count": {

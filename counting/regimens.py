@@ -143,7 +143,7 @@ class Regimen:
         choice lack them.
         """
         paper = {"loss": "mse", "units": 1}
-        return {name: value for name, value in asdict(self).items() if paper.get(name) != value}
+        return {name: value for name, value in asdict(self).items() if name not in paper or paper[name] != value}
 
     @staticmethod
     def from_dict(entries: dict[str, Any]) -> Regimen:
