@@ -322,7 +322,7 @@ class TestGRU:
         network = counters.near_counters("gru", 1, seed=1)
         subject = procedure._subject(network)
         collision = procedure._collision(subject)
-        wrong = procedure._far(subject, collision, 2, None)
+        wrong = procedure._long_word(subject, collision, 2, None)
         assert wrong.length <= 2 * collision[1]
 
 
