@@ -18,7 +18,7 @@ from pipeline.differences import differences
 from pipeline.notebooks import ROOT
 
 BUILT = ROOT / "_build"
-OWN_SWEEPS = ("02-training", "06-relu-weights", "07-gru-limits", "09-learning-to-count")
+OWN_SWEEPS = ("02-training", "06-relu-weights", "07-gru-limits", "09-learning-to-count", "11-more-counters")
 """The chapters that sweeps in results/ belong to."""
 ACCEPT_HINT = "Where the new outputs are right, keep them: make book ACCEPT=1 (see `git diff`, then commit)."
 
