@@ -130,7 +130,7 @@ class TestAnotherUsersSettings:
             "import warnings, matplotlib.pyplot as plt\nwarnings.warn('seen', stacklevel=1)\n"
             "print(__debug__, 'runs_at_start' in globals(), plt.rcParams['lines.linewidth'])\nplt.plot([1, 2]);",
         ))  # fmt: skip
-        assert shown(executed.cells[-1]).endswith("True False 1.5\n")
+        assert "True False 1.5\n" in shown(executed.cells[-1])  # the warning comes before or after it
         kinds = [kind for output in executed.cells[-1].outputs for kind in output.get("data", {})]
         assert kinds == ["image/png", "text/plain"]
 
