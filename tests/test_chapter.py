@@ -108,6 +108,12 @@ def test_words_and_numbers() -> None:
     assert np.isnan(chapter.of_any(np.min, np.array([]))) and chapter.of_any(np.min, np.array([2, 1])) == 1
 
 
+def test_needs_are_one_sentence() -> None:
+    chapter.need(3, 3, "networks that validate")
+    with pytest.raises(Unfit, match="needs 3 networks that validate, and these parameters gave 2"):
+        chapter.need(2, 3, "networks that validate")
+
+
 def smallest(parameter: Parameter) -> object:
     if isinstance(parameter, Whole):
         return max(parameter.low, 5) if parameter.default == 30 else parameter.low

@@ -159,6 +159,11 @@ class TestRegimen:
         assert "loss" not in regimen().to_dict() and Regimen.from_dict(regimen().to_dict()).loss == "mse"
         assert regimen(loss="bce").to_dict()["loss"] == "bce"
 
+    def test_every_other_field_stands_in_a_manifest(self):
+        fields = {field.name for field in dataclasses.fields(Regimen)}
+        assert set(regimen().to_dict()) == fields - {"loss", "units"}
+        assert set(regimen(loss="bce", units=2).to_dict()) == fields
+
     def test_but(self):
         made = regimen()
         changed = made.but(epochs=3, clip_norm=1.0)

@@ -17,7 +17,7 @@ from oracles import same
 from safetensors.numpy import load_file, save_file
 
 from counting import cells, dyck, results, training
-from counting.regimens import PAPER, Schedule, ingredients
+from counting.regimens import PAPER, Regimen, Schedule, ingredients
 from counting.sweeps import RATES
 
 RELU = PAPER["relu"].but(epochs=2)
@@ -397,5 +397,8 @@ def test_committed_results_are_all_there_whole_current_and_small():
     assert {path.stem for path in committed} == SWEEPS
     assert {path.stem for path in (folder / "measured").iterdir()} == MEASURED
     for path in committed:
-        assert results.manifest(path)["code"] == results.code_sha256(), f"{path.name}: run `make book ACCEPT=1`"
+        manifest = results.manifest(path)
+        assert manifest["code"] == results.code_sha256(), f"{path.name}: run `make book ACCEPT=1`"
+        # What a chapter asks for is compared with this entry: were it another, all would be trained again in silence.
+        assert manifest["sweep"]["regimen"] == Regimen.from_dict(manifest["sweep"]["regimen"]).to_dict(), path.name
     assert sum(path.stat().st_size for path in committed) < 20e6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from counting import cells, certificate, evaluation, languages
+from counting import cells, certificate, evaluation, languages, results
 from counting.cells import Networks
 from counting.certificate import onestep, several
 
@@ -94,9 +94,12 @@ def test_an_exact_counter_is_proved(k):
 
 
 def test_steps_of_no_whole_number_are_proved_where_their_band_closes():
-    network = exact(2)
-    network.parameters["weight_ih_l0"][0, 4:6] /= 12
-    assert certificate.certify_language(network, languages.shuffle(2)).verdict in ("proved", "undecided")
+    halves = exact(2)
+    halves.parameters["bias_ih_l0"][0, 0:2] = 0  # i = 1/2: float32 adds halves exactly
+    assert certificate.certify_language(halves, languages.shuffle(2)).proved
+    uneven = exact(2)
+    uneven.parameters["weight_ih_l0"][0, 4:6] /= 12  # g = tanh(1): sums are rounded, by depth
+    assert certificate.certify_language(uneven, languages.shuffle(2)).verdict == "undecided"
     drifting = exact(2)
     drifting.parameters["bias_ih_l0"][0, 2:4] = 8  # the forget gates leak
     found = certificate.certify_language(drifting, languages.shuffle(2))
@@ -126,12 +129,32 @@ def test_a_cell_that_stays_alone_is_refuted_on_powers_with_a_shortest_word():
     assert found.pytorch_step == found.failing_step
 
 
+@pytest.mark.parametrize(("stem", "least"), [("powers-3-lstm-3-counting", 8), ("powers-3-lstm-2-counting", 3)])
+def test_certificates_of_trained_networks_agree_with_every_exponent(stem: str, least: int):
+    """Words are given by their exponent, so that brute force is every exponent; then those near powers of two."""
+    language, proved = languages.powers(3), 0
+    exponents = [*range(1, 400), *(2**k + off for k in range(9, 14) for off in (-1, 0, 1))]
+    words = languages.exponents(language, exponents)
+    networks = results.load(results.FOLDER / f"{stem}.safetensors").networks
+    for run in range(12):
+        found = certificate.certify_language(networks[run], language)
+        failed = onestep.first_failure(networks[run], words) < words.lengths
+        smallest = exponents[int(np.argmax(failed))] if failed.any() else None
+        assert not (found.proved and failed.any())
+        assert smallest is None or found.lower <= language.symbols * smallest
+        if found.shortest and found.counterexample.longest < 400 * language.symbols:
+            assert found.counterexample.longest == language.symbols * smallest
+        proved += found.proved
+    assert proved >= least
+
+
 def test_fractions_are_what_float32_leaves():
     value = np.float32(9.567905)
     left = set(several._fractions(float(value) - 9))
     for _ in range(5000):
         value = value + np.float32(1)
-        assert float(value) - np.floor(float(value)) in left or 1.0 in left
+        fraction = float(value) - np.floor(float(value))
+        assert fraction in left or (fraction == 0 and 1.0 in left)
 
 
 def test_another_shape_is_refused():

@@ -129,6 +129,12 @@ def test_a_mean_is_of_one_value_a_run():
         statistics.mean_interval([[], []])
 
 
+def test_the_middle_of_values_leaves_nan_out() -> None:
+    values = np.concatenate([np.arange(1001.0), [np.nan]])
+    assert statistics.middle(values) == pytest.approx((25, 975))
+    assert np.isnan(statistics.middle(np.array([np.nan]))).all()
+
+
 def test_a_crossed_interval_covers_both_kinds_of_variation() -> None:
     draw = np.random.default_rng(0)
     runs, sets = draw.normal(size=(60, 1)), 3 * draw.normal(size=(1, 20))
