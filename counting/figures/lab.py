@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from counting import evaluation
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.figures.style import BASELINE, COLORS, FAILURE, WIDTH, plt
+from counting.figures.style import BASELINE, COLORS, FAILURE, axes
 
 GATE_LOOKS = {
     "i": ("#E69F00", "--"),
@@ -42,15 +42,8 @@ def first_failure(network: Networks, word: Words) -> Figure:
         "may ( follow": (trace.logits[0, :, 0], BASELINE, "--"),
         "may ) follow": (trace.logits[0, :, 1], color, "-"),
     }
-    figure, panels = plt.subplots(
-        len(rows),
-        2,
-        figsize=(WIDTH, 1.25 * len(rows)),
-        sharex="col",
-        sharey="row",
-        width_ratios=[3, 1],
-        layout="constrained",
-    )
+    figure, flat = axes(columns=2, rows=len(rows), height=1.25, sharex="col", sharey="row", width_ratios=[3, 1])
+    panels = np.array(flat).reshape(-1, 2)
     panels[0, 0].fill_between(steps, depth, step="mid", color=BASELINE, alpha=0.5, linewidth=0)
     panels[0, 1].set_visible(False)
     for (label, lines), (over_steps, over_depth) in zip(rows.items(), panels, strict=True):
