@@ -79,12 +79,12 @@ def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int
         empty, settings = Path(folder, "cwd"), Path(folder, "settings")
         empty.mkdir()
         settings.mkdir()
-        os.environ[kernel.SETTINGS] = str(settings)
         notebooks.write(notebooks.without_injected(notebooks.read(path)), start)
         try:
             papermill.execute_notebook(
                 start, end, parameters, kernel_name="python3", cwd=empty,
-                execution_timeout=timeout, progress_bar=sys.stderr.isatty(), kernel_manager_class=kernel.Kernel,
+                execution_timeout=timeout, progress_bar=sys.stderr.isatty(),
+                kernel_manager_class=kernel.manager(settings),
             )
         except papermill.PapermillExecutionError as error:
             raise ChapterFailed(_failed_cell(path, error)) from None

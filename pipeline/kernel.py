@@ -6,7 +6,6 @@ change the pages.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,30 +14,30 @@ from jupyter_client.manager import AsyncKernelManager
 
 from pipeline.notebooks import ROOT
 
-SETTINGS = "CHAPTER_SETTINGS"
-"""Names the folder where a kernel finds its settings: an empty one, so that none of the user's count."""
 
+def manager(settings: Path) -> type[AsyncKernelManager]:
+    """Make the class that starts this Python, whatever kernel has the name that is asked for.
 
-class Kernel(AsyncKernelManager):
-    """Starts this Python, whatever kernel has the name that is asked for."""
+    settings: an empty folder, where the kernel looks for IPython's and matplotlib's, so that none of the user's count.
+    """
+    (settings / "matplotlibrc").touch()
+    spec = KernelSpec(
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        display_name="Python 3",
+        language="python",
+        interrupt_mode="signal",
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "",
+            "PYTHONOPTIMIZE": "",
+            "PYTHONUTF8": "1",
+            "IPYTHONDIR": str(settings),
+            "MATPLOTLIBRC": str(settings / "matplotlibrc"),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        },
+    )
 
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        """What is started, and with which variables of the environment."""
-        folder = Path(os.environ[SETTINGS])
-        (folder / "matplotlibrc").touch()
-        return KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Python 3",
-            language="python",
-            interrupt_mode="signal",
-            env={
-                "PYTHONPATH": str(ROOT),
-                "PYTHONWARNINGS": "",
-                "PYTHONOPTIMIZE": "",
-                "PYTHONUTF8": "1",
-                "IPYTHONDIR": str(folder),
-                "MATPLOTLIBRC": str(folder / "matplotlibrc"),
-                "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            },
-        )
+    class Kernel(AsyncKernelManager):
+        kernel_spec = spec
+
+    return Kernel
