@@ -91,10 +91,9 @@ def trace(nets: Networks, word: Words) -> Trace:
         raise ValueError("a trace needs at least one network, got an empty stack")
     names, shape = {"lstm": "ifgo", "gru": "rzn", "relu": ""}[nets.cell], shape_of(nets.cell, nets.parameters)
     start = np.zeros((engine.layout.state_rows(shape), LANES), nets.dtype)
-    parts = []
-    for block, runs in _blocks(nets):
-        read = engine.read.trace(shape, block, word.tokens[0], start)
-        parts.append([np.moveaxis(array, -1, 0)[: runs.stop - runs.start] for array in read])
+    parts = [
+        engine.read.trace(shape, block, word.tokens[0], start, runs.stop - runs.start) for block, runs in _blocks(nets)
+    ]
     state, logits, tape = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     units = nets.sizes[0]
 
@@ -125,8 +124,8 @@ def step(net: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.n
     logits = np.empty((len(state), outputs), net.dtype)
     for first in range(0, len(state), LANES):
         part = slice(first, first + LANES)
-        after, read, _ = engine.read.trace(shape, block, np.array([symbol], np.int8), state[part].T)
-        state[part], logits[part] = after[0].T, read[0].T
+        after, read, _ = engine.read.trace(shape, block, np.array([symbol], np.int8), state[part].T, LANES)
+        state[part], logits[part] = after[:, 0], read[:, 0]
     after = state[: len(h)]
     return after[:, 0 : 2 * units : 2], after[:, 1 : 2 * units : 2], logits[: len(h)]
 

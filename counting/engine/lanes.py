@@ -8,6 +8,7 @@ numbers cannot depend on which runs share its block, on the width of the machine
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -40,10 +41,27 @@ if platform.machine() in ("x86_64", "AMD64") and not (_config.CPU_NAME or _confi
 # No fast-math anywhere: reassociation and fused multiply-add would make the bits depend on the machine.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
-inlined = numba.njit(forceinline=True, **_OPTIONS)
+
+def _inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile what only compiled code calls. Python runs it as the Python that it is.
+
+    Numba would make two ways in for each, from Python and from C, and hand them on to every caller: a third of all
+    that there is to compile.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        compiled = numba.njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options, **_OPTIONS)
+        compiled._insert = lambda *_: None
+        compiled._compile_for_args = lambda *_: function
+        return compiled
+
+    return decorate
+
+
+inlined = _inner(forceinline=True)
 """A function of one lane at one step, inlined into the loop over lanes."""
 
-lane_loop = numba.njit(**_OPTIONS)
+lane_loop = _inner()
 """A loop over lanes, compiled as a function of its own: the unit that LLVM vectorizes.
 
 It takes few, flat arrays: LLVM checks once per call that they do not overlap, and gives up when there are many.
@@ -73,7 +91,7 @@ def at(row: int, lane: int) -> np.uint64:
     return place(row, LANES, lane)
 
 
-@numba.njit(**_OPTIONS)
+@lane_loop
 def rows_of_lanes(rows: int, dtype):
     """Make an array of zeros for `rows` rows of lanes, flat, that begins at a cache line: no vector straddles two."""
     raw = np.zeros(rows * LANES + 16, dtype)

@@ -6,7 +6,7 @@ import numpy as np
 
 from counting.engine import readout
 from counting.engine.block import advance, load, load_by_symbol, step
-from counting.engine.lanes import LANES, kernel, lane_loop, like, rows_of_lanes
+from counting.engine.lanes import LANES, at, kernel, lane_loop, like, rows_of_lanes
 from counting.engine.layout import Shape, state_rows, tape_rows
 from counting.engine.packed import check_array, check_block, check_indices, check_tokens
 
@@ -64,41 +64,54 @@ def _decide(shape, parameters, tokens, targets, lengths, whole):
                     returns[lane, word] += right[lane]
             if not whole and _all_failed(first, lengths[word]):
                 break
-        failure[:, word] = first
+        for lane in range(LANES):
+            failure[lane, word] = first[lane]
     return failure, returns
 
 
 def trace(
-    shape: Shape, parameters: np.ndarray, tokens: np.ndarray, start: np.ndarray
+    shape: Shape, parameters: np.ndarray, tokens: np.ndarray, start: np.ndarray, runs: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return states, logits and tape along one word, for every lane.
+    """Return states, logits and tape along one word, of the first so many lanes.
 
-    tokens: int8 (length,). start: the states to start from, (state rows, LANES).
-    Returns state (length, state rows, LANES), logits (length, outputs, LANES), tape (length, tape rows, LANES).
+    tokens: int8 (length,). start: the states to start from, (state rows, LANES). runs: 1 to LANES.
+    Returns state (runs, length, state rows), logits (runs, length, outputs), tape (runs, length, tape rows).
     Raises ValueError for arrays that do not fit each other.
     """
     check_block(parameters, shape)
     check_array("tokens", tokens, (None,), np.int8)
     check_indices("symbols", tokens, len(shape.symbols))
     check_array("states", start, (state_rows(shape), LANES), parameters.dtype)
-    return _trace(shape, parameters, tokens, np.ascontiguousarray(start))
+    if not 1 <= runs <= LANES:
+        raise ValueError(f"runs must be from 1 to {LANES}, got {runs}")
+    return _trace(shape, parameters, tokens, np.ascontiguousarray(start), runs)
+
+
+@lane_loop
+def _keep(rows, record, kept, t):
+    """Copy a step's rows of lanes to the runs that are kept: (runs, length, rows)."""
+    for run in range(len(kept)):
+        for row in range(rows):
+            kept[run, t, row] = record[at(row, run)]
 
 
 @kernel()
-def _trace(shape, parameters, tokens, start):
-    dtype, length = parameters.dtype, len(tokens)
+def _trace(shape, parameters, tokens, start, runs):
+    dtype, length, outputs = parameters.dtype, len(tokens), len(shape.outputs)
     weights = load(shape, parameters, 1.0)
     slope = like(0.0, parameters[0])
-    state = start.copy().reshape(-1)
-    symbol = np.empty(LANES, np.int32)
-    states = np.empty((length, len(state)), dtype)
-    logits = np.empty((length, len(shape.outputs), LANES), dtype)
-    tape = np.zeros((length, tape_rows(shape) * LANES), dtype)
+    state, symbol = start.copy().reshape(-1), np.empty(LANES, np.int32)
+    record, logits = np.zeros(tape_rows(shape) * LANES, dtype), np.empty(outputs * LANES, dtype)
+    all_states = np.empty((runs, length, state_rows(shape)), dtype)
+    all_logits = np.empty((runs, length, outputs), dtype)
+    tape = np.empty((runs, length, tape_rows(shape)), dtype)
     for t in range(length):
         symbol[:] = tokens[t]
-        step(shape, weights, slope, symbol, state, tape[t])
-        states[t] = state
-        for output in range(len(shape.outputs)):
+        step(shape, weights, slope, symbol, state, record)
+        for output in range(outputs):
             for lane in range(LANES):
-                logits[t, output, lane] = readout.logit(shape, output, weights, state, lane)
-    return states.reshape(length, -1, LANES), logits, tape.reshape(length, -1, LANES)
+                logits[at(output, lane)] = readout.logit(shape, output, weights, state, lane)
+        _keep(state_rows(shape), state, all_states, t)
+        _keep(outputs, logits, all_logits, t)
+        _keep(tape_rows(shape), record, tape, t)
+    return all_states, all_logits, tape

@@ -32,6 +32,10 @@ clip_norm = inlined(adam.clip_norm.py_func)
 adam_step = inlined(adam.step.py_func)
 
 
+of_a_run = numba.njit(forceinline=True, error_model="numpy")
+"""What one thread does for its run: like `inlined`, but the tests call it from Python too."""
+
+
 @inlined
 def _zero(array, rows):
     for row in range(rows):
@@ -53,7 +57,7 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
     rows, weight_rows = layout.parameter_rows(shape), layout.weight_rows(shape)
     real = getattr(numba, dtype)
 
-    @inlined
+    @of_a_run
     def word_gradient(weights, slope, words, word, tape, gradient, state, adjoint):
         """Compute the loss of one word (row LOSS of `state`) and its gradient."""
         brackets, depths, lengths = words
@@ -65,12 +69,13 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
         for t in range(length):
             step(shape, 0, weights, slope, _bit(brackets, word, t), state, tape[t], 0)
             deep = like(_bit(depths, word, t), slope)
-            for output, target in enumerate((like(1.0, slope), deep)):
-                readout.step(shape, output, loss_of, weights, target, share, state, tape[t], gradient, 0)
+            # One after the other, not in a loop: only arrays with constant indices become registers.
+            readout.step(shape, 0, loss_of, weights, like(1.0, slope), share, state, tape[t], gradient, 0)
+            readout.step(shape, 1, loss_of, weights, deep, share, state, tape[t], gradient, 0)
         for t in range(length - 1, -1, -1):
             step_back(shape, 0, weights, slope, _bit(brackets, word, t), tape[t], adjoint, gradient, 0)
 
-    @inlined
+    @of_a_run
     def train_run(
         parameters, moments1, moments2, powers, words, order, options, tape, weights, gradient, state, adjoint
     ):
@@ -88,7 +93,7 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
             total += state[at(LOSS, 0)]
         return total / len(order)
 
-    @inlined
+    @of_a_run
     def run_losses(parameters, tokens, lengths, gain, weights, state):
         """Return the mean loss over the words, and the loss of the last one, as `train.losses`."""
         zero = like(0.0, parameters[0])
@@ -103,12 +108,12 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
                 depth += 1 - 2 * symbol
                 advance(shape, 0, weights, zero, symbol, state, 0)
                 deep = like(1 if depth > 0 else 0, zero)
-                for output, target in enumerate((like(1.0, zero), deep)):
-                    readout.add_loss(shape, output, loss_of, weights, target, share, state, 0)
+                readout.add_loss(shape, 0, loss_of, weights, like(1.0, zero), share, state, 0)
+                readout.add_loss(shape, 1, loss_of, weights, deep, share, state, 0)
             total += state[at(LOSS, 0)]
         return total / len(lengths), np.float64(state[at(LOSS, 0)])
 
-    @inlined
+    @of_a_run
     def run_failure(parameters, tokens, length, weights, state):
         """Return the first wrong step on one word, int8 (longest,), or its length, as `read.decide`."""
         zero = like(0.0, parameters[0])

@@ -86,7 +86,9 @@ def test_reading(name):
 def test_tracing():
     shape, parameters, *_ = read_arguments().values()
     tokens, start = np.zeros(5, np.int8), np.zeros((3, 64), np.float32)
-    read.trace(shape, parameters, tokens, start)
-    for broken in ((tokens + np.int8(2), start), (tokens, start[:2]), (tokens, start.astype(np.float64))):
+    state, logits, _ = read.trace(shape, parameters, tokens, start, 3)
+    assert state.shape == (3, 5, 3) and logits.shape == (3, 5, 2)
+    wide = start.astype(np.float64)
+    for broken in ((tokens + np.int8(2), start, 3), (tokens, start[:2], 3), (tokens, wide, 3), (tokens, start, 65)):
         with pytest.raises(ValueError, match="must be"):
             read.trace(shape, parameters, *broken)
