@@ -12,6 +12,10 @@ from counting.engine.layout import bias_hh, bias_ih, gate_rows, parameter_rows, 
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
+TINY = 2.0**-115
+"""Smallest moment, 2.4e-35. A first moment below it moves a parameter by less than 1e-26; the root of a second one
+below it is lost beside EPSILON, in float32."""
+
 
 @inlined
 def _add_squares(gradient, first, rows, norm, stride, runs):
@@ -44,6 +48,16 @@ def clip_norm(gradient, shape, largest, norm, stride, runs):
             gradient[place(row, stride, run)] *= norm[run]
 
 
+@inlined
+def _normal(moment):
+    """Give 0 for a moment that no update can feel.
+
+    The moments of a gradient that has become 0 would decay into subnormal numbers and stay there: processors compute
+    with these by a slow detour.
+    """
+    return like(0.0, moment) if abs(moment) < like(TINY, moment) else moment
+
+
 @lane_loop
 def step(parameters, gradient, moments1, moments2, powers, learning_rate, rows, stride, runs):
     """Update every run, in place. `powers` holds β1^t and β2^t in float64 and is moved on by one step.
@@ -58,8 +72,8 @@ def step(parameters, gradient, moments1, moments2, powers, learning_rate, rows, 
         for run in range(runs):
             i = place(row, stride, run)
             g = gradient[i]
-            m = moments1[i] + (g - moments1[i]) * like(1.0 - BETA1, g)
-            v = moments2[i] * like(BETA2, g) + g * g * like(1.0 - BETA2, g)
+            m = _normal(moments1[i] + (g - moments1[i]) * like(1.0 - BETA1, g))
+            v = _normal(moments2[i] * like(BETA2, g) + g * g * like(1.0 - BETA2, g))
             moments1[i] = m
             moments2[i] = v
             parameters[i] -= rate * m / (math.sqrt(v) / correction + like(EPSILON, g))
