@@ -18,7 +18,7 @@ from counting import cells, certificate, dyck, evaluation, reference, sweeps
 from counting.cells import CELLS, Networks
 from counting.certificate import Certificate, band, boxes, certify, certify_all, gates, gru, procedure, reachability
 from counting.dyck import Words
-from counting.engine.lanes import LANES
+from counting.engine.lanes import LANES, kernel
 
 
 def but(network: Networks, name: str, index: tuple[int, ...], value: float) -> Networks:
@@ -134,14 +134,24 @@ class TestImages:
                     assert (inner[1::2] <= outer[1::2]).all()
 
 
+@kernel()
+def image_of_one(cell, numbers, symbol, box, image):
+    boxes.image(cell, numbers, symbol, box, 0, image)
+
+
+@kernel()
+def images_of_many(cell, numbers, symbol, box, images):
+    boxes.images(cell, numbers, symbol, box, 0, images)
+
+
 def image(network: Networks, symbol: int, box: np.ndarray) -> np.ndarray:
     """What one symbol makes of one box, (rows, 1): by the kernels for one box and for many, which must
     agree."""
     cell, numbers = cells.CELLS.index(network.cell), gates.numbers(network.parameters)
     rows = 4 if network.cell == "lstm" else 2
     one, many = np.zeros((rows, 1), box.dtype), np.zeros((rows, LANES), box.dtype)
-    boxes.image(cell, numbers, symbol, np.ascontiguousarray(box[:rows]), 0, one)
-    boxes.images(cell, numbers, symbol, np.repeat(box[:rows], LANES, axis=1), 0, many)
+    image_of_one(cell, numbers, symbol, np.ascontiguousarray(box[:rows]), one)
+    images_of_many(cell, numbers, symbol, np.repeat(box[:rows], LANES, axis=1), many)
     assert (many == one).all()
     return one
 

@@ -94,7 +94,7 @@ def proved(
         network = networks[int(run)]
         if max_length is None:
             return procedure.band_closes(network, DEPTHS)
-        return procedure.certify(network, max_length, replay=False).proved
+        return procedure.is_proved(network, max_length)
 
     with ThreadPoolExecutor(threads or workers.cores()) as pool:
         right[open_cases] = list(pool.map(decided, open_cases))

@@ -42,6 +42,9 @@ if platform.machine() in ("x86_64", "AMD64") and not (_config.CPU_NAME or _confi
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 
+_NO_WAYS_IN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
 def _inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile what only compiled code calls. Python runs it as the Python that it is.
 
@@ -50,7 +53,7 @@ def _inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        compiled = numba.njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options, **_OPTIONS)
+        compiled: Any = numba.njit(**_OPTIONS, **options, **_NO_WAYS_IN)(function)
         compiled._insert = lambda *_: None
         compiled._compile_for_args = lambda *_: function
         return compiled
