@@ -77,7 +77,7 @@ def engine_gradient(
         clip,
         loss,
     )
-    return losses, flat(unpack_group(gradient, shape_of(nets.cell, nets.parameters)))
+    return losses, flat(unpack_group(gradient, nets.parameters))
 
 
 @torch.no_grad()

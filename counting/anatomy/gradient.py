@@ -45,7 +45,7 @@ def adam(
     order = np.stack([np.concatenate(own) for own in orders])
     shape = shape_of(nets.cell, nets.parameters)
     group = _descend(shape, pack_group(nets.parameters), packed, order, epsilon, learning_rate)
-    return Networks(nets.cell, unpack_group(group.astype(nets.dtype), shape))
+    return Networks(nets.cell, unpack_group(group.astype(nets.dtype), nets.parameters))
 
 
 def _descend(

@@ -36,16 +36,15 @@ row for each bit of the symbols; then, a row for each output, its targets. The f
 
 
 @inlined
-def symbol_bits(shape):
-    """Count the bits of a symbol."""
-    symbols = len(shape.symbols)
+def symbol_bits(symbols):
+    """Count the bits of a symbol of so many."""
     return 1 + (symbols > 2) + (symbols > 4) + (symbols > 8)
 
 
 @inlined
 def piece_rows(shape):
     """Rows of 32 symbols of the lanes' words."""
-    return SYMBOLS + symbol_bits(shape) + len(shape.outputs)
+    return SYMBOLS + symbol_bits(len(shape.symbols)) + len(shape.outputs)
 
 
 def _of_cell(name: str) -> Callable[..., Any]:
@@ -132,7 +131,7 @@ def _has(piece, row, t, lane):
 def _symbol(shape, piece, t, lane):
     """Give the symbol 0 also beyond the end of the word: there nothing is learned any more."""
     symbol = np.int32(_has(piece, SYMBOLS, t, lane))
-    for bit in range(1, symbol_bits(shape)):
+    for bit in range(1, symbol_bits(len(shape.symbols))):
         symbol |= np.int32(_has(piece, SYMBOLS + bit, t, lane)) << np.int32(bit)
     return symbol
 
@@ -156,7 +155,7 @@ def forward(shape, weights, slope, piece, t, state, tape):
 def _read_out(shape, output, loss, weights, piece, share, t, state, tape, gradient, lane):
     own = share[lane]  # before the condition: LLVM vectorizes no loop that loads only sometimes
     zero = like(0.0, own)
-    target = like(1.0, zero) if _has(piece, SYMBOLS + symbol_bits(shape) + output, t, lane) else zero
+    target = like(1.0, zero) if _has(piece, SYMBOLS + symbol_bits(len(shape.symbols)) + output, t, lane) else zero
     own = own if _inside(piece, t, lane) else zero
     readout.step(shape, output, loss, weights, target, own, state, tape, gradient, lane)
 

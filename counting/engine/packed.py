@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from counting.engine.block import CELLS, GATES
+from counting.engine.block import CELLS, GATES, symbol_bits
 from counting.engine.lanes import LANES
 from counting.engine.layout import Shape, parameter_rows, shape
 
@@ -86,12 +86,8 @@ def check_words(words: PackedWords, shape: Shape) -> None:
     n, chunks = len(words.lengths), words.targets.shape[1]
     check_array("lengths", words.lengths, (n,), np.int32)
     check_array("targets", words.targets, (n, chunks, len(shape.outputs)), np.uint32)
-    check_array("symbols", words.symbols, (n, chunks, _bits(len(shape.symbols))), np.uint32)
+    check_array("symbols", words.symbols, (n, chunks, symbol_bits(len(shape.symbols))), np.uint32)
     check_indices("lengths of words", words.lengths, 32 * chunks + 1)
-
-
-def _bits(symbols: int) -> int:
-    return max(1, (symbols - 1).bit_length())
 
 
 def _pack_bits(flags: np.ndarray) -> np.ndarray:
@@ -108,7 +104,7 @@ def pack_words(words: Readable) -> PackedWords:
     """Pack words for training. Raises ValueError for symbols that are not in the alphabet."""
     inside = np.arange(words.tokens.shape[1]) < words.lengths[:, None]
     check_indices("symbols", words.tokens[inside], words.symbols)
-    symbols = np.where(inside, words.tokens, 0)[..., None] >> np.arange(_bits(words.symbols)) & 1
+    symbols = np.where(inside, words.tokens, 0)[..., None] >> np.arange(symbol_bits(words.symbols)) & 1
     return PackedWords(_pack_bits(symbols), _pack_bits(words.targets), words.lengths.astype(np.int32))
 
 
@@ -126,21 +122,13 @@ def pack_group(parameters: dict[str, np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(columns.T)
 
 
-def unpack_group(group: np.ndarray, shape: Shape) -> dict[str, np.ndarray]:
-    """Undo `pack_group`: each parameter as (runs, ...), a copy."""
-    gates, units, symbols, outputs = map(len, shape)
-    shapes = {
-        "output.weight": (outputs, units),
-        "output.bias": (outputs,),
-        "weight_ih_l0": (gates * units, symbols),
-        "weight_hh_l0": (gates * units, units),
-        "bias_ih_l0": (gates * units,),
-        "bias_hh_l0": (gates * units,),
-    }
-    ends = np.cumsum([np.prod(shapes[name]) for name in PARAMETERS])
+def unpack_group(group: np.ndarray, like: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Undo `pack_group`: each parameter as (runs, ...), a copy. like: parameters of such networks, however many."""
+    ends = np.cumsum([like[name][:1].size for name in PARAMETERS])
     rows = dict(zip(PARAMETERS, np.split(group, ends[:-1]), strict=True))
     return {
-        name: np.array(rows[name].T, order="C").reshape(group.shape[1], *shape) for name, shape in shapes.items()
+        name: np.array(rows[name].T, order="C").reshape(group.shape[1], *array.shape[1:])
+        for name, array in like.items()
     }
 
 

@@ -91,7 +91,7 @@ def _put(block, rows, group, width, runs, first):
 def _open_words(shape, own, share, words, order, k, runs, first):
     """Fill `own` and `share` for word k of a block's runs. Returns the longest length."""
     symbols, targets, lengths = words
-    bits, longest = symbol_bits(shape), 0
+    bits, longest = symbol_bits(len(shape.symbols)), 0
     for lane in range(LANES):
         word = order[runs[first + lane], k]
         length = lengths[word]
@@ -278,7 +278,7 @@ class Group:
     ) -> None:
         self._shape, self._loss, self._seeds = shape_of(cell, parameters), loss, seeds
         self._words, self._validation = pack_words(words), validation
-        self._parameters = pack_group(parameters)
+        self._start, self._parameters = parameters, pack_group(parameters)
         self._moments = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
         self._powers = np.ones(2)
 
@@ -302,4 +302,4 @@ class Group:
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return the parameters as they are now: name -> (runs, ...)."""
-        return unpack_group(self._parameters, self._shape)
+        return unpack_group(self._parameters, self._start)

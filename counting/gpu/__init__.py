@@ -20,7 +20,7 @@ from counting.cells import Networks
 from counting.dyck import Words
 from counting.engine.lanes import LANES
 from counting.engine.layout import TAPE_ROWS
-from counting.engine.packed import pack_blocks, pack_words, shape_of, unpack_group
+from counting.engine.packed import pack_blocks, pack_words, unpack_group
 from counting.gpu.compiled import launch
 from counting.regimens import Regimen
 from counting.training import Runs
@@ -112,7 +112,7 @@ class Group:
         blocks = np.stack(pack_blocks(start.parameters))
         shape, dtype = (len(blocks), LANES), blocks.dtype
         self._runs, self._kind = len(seeds), (start.cell, dtype.name, loss)
-        self._shape = shape_of(start.cell, start.parameters)
+        self._start = start.parameters
         # Idle lanes have somebody's seed: work that is done and thrown away.
         self._seeds = cuda.to_device(np.resize(np.array(seeds, np.uint64), shape))
         self._parameters = cuda.to_device(blocks)
@@ -147,7 +147,7 @@ class Group:
         """Return the parameters as they are now: name -> (runs, ...)."""
         blocks = self._parameters.copy_to_host()
         rows = np.moveaxis(blocks.reshape(len(blocks), -1, LANES), 1, 0)
-        return unpack_group(rows.reshape(len(rows), -1)[:, : self._runs], self._shape)
+        return unpack_group(rows.reshape(len(rows), -1)[:, : self._runs], self._start)
 
 
 def _free_memory() -> int:

@@ -8,7 +8,7 @@ import pytest
 from counting import cells, dyck
 from counting.dyck import Words
 from counting.engine.lanes import LANES
-from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_words, shape_of, unpack_group
+from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_words, unpack_group
 
 
 def test_words_hold_every_symbol_and_depth():
@@ -33,7 +33,7 @@ def test_networks_there_and_back(cell: str, runs: int, dtype: str):
     assert len(blocks) == -(-runs // LANES)
     for number, block in enumerate(blocks):
         assert block.dtype == dtype
-        unpacked = unpack_group(block.reshape(-1, LANES), shape_of(cell, nets.parameters))
+        unpacked = unpack_group(block.reshape(-1, LANES), nets.parameters)
         own = nets[number * LANES : (number + 1) * LANES]
         for name, array in own.parameters.items():
             assert np.array_equal(unpacked[name][: len(own)], array)
@@ -45,7 +45,7 @@ def test_networks_there_and_back(cell: str, runs: int, dtype: str):
 def test_what_is_unpacked_stays_when_training_goes_on(cell: str, runs: int):
     nets = cells.initialize(cell, range(runs))
     group = pack_group(nets.parameters)
-    unpacked = unpack_group(group, shape_of(cell, nets.parameters))
+    unpacked = unpack_group(group, nets.parameters)
     group[:] = 7
     assert all(np.array_equal(unpacked[name], array) for name, array in nets.parameters.items())
 
