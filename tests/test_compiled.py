@@ -95,3 +95,19 @@ def test_no_kernel_of_the_library_is_kept_where_nothing_can_be_written(tmp_path)
     assert done.stdout == "[]\n"
     (line,) = done.stderr.splitlines()
     assert "not kept" in line
+
+
+def test_what_is_only_linked_has_the_same_answers_from_compiled_code_and_from_python():
+    @compiled.linkable(error_model="numpy")
+    def half(x):
+        return x / 2
+
+    @compiled.linkable(forceinline=True)
+    def quarter(x):
+        return half(half(x))
+
+    use = numba.njit(lambda x: quarter(x) + half(x))
+    assert use(8.0) == quarter(8.0) + half(8.0) == 6.0
+    assert use(3) == 2.25 and not half.overloads.keys() - {(numba.float64,), (numba.int64,)}
+    with pytest.raises(TypeError, match="str"):  # an error of Python, not a crash
+        half("8")

@@ -8,7 +8,6 @@ numbers cannot depend on which runs share its block, on the width of the machine
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -19,7 +18,7 @@ from numba.core import types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from counting.compiled import keeping
+from counting.compiled import keeping, linkable
 
 _config: Any = numba.config  # whose names Numba sets while it is imported
 
@@ -42,29 +41,10 @@ if platform.machine() in ("x86_64", "AMD64") and not (_config.CPU_NAME or _confi
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 
-_NO_WAYS_IN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-
-
-def _inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile what only compiled code calls. Python runs it as the Python that it is.
-
-    Numba would make two ways in for each, from Python and from C, and hand them on to every caller: a third of all
-    that there is to compile.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        compiled: Any = numba.njit(**_OPTIONS, **options, **_NO_WAYS_IN)(function)
-        compiled._insert = lambda *_: None
-        compiled._compile_for_args = lambda *_: function
-        return compiled
-
-    return decorate
-
-
-inlined = _inner(forceinline=True)
+inlined = linkable(forceinline=True, **_OPTIONS)
 """A function of one lane at one step, inlined into the loop over lanes."""
 
-lane_loop = _inner()
+lane_loop = linkable(**_OPTIONS)
 """A loop over lanes, compiled as a function of its own: the unit that LLVM vectorizes.
 
 It takes few, flat arrays: LLVM checks once per call that they do not overlap, and gives up when there are many.
