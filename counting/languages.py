@@ -78,6 +78,8 @@ class Language:
         """Make `Words` of strings. Raises ValueError for one that is not in the language."""
         strings = [strings] if isinstance(strings, str) else list(strings)
         for number, word in enumerate(strings):
+            if not isinstance(word, str):
+                raise ValueError(f"word {number} is {word!r}: a word is a string")
             if other := set(word) - set(self.alphabet):
                 fault = f"word {number} has the symbol {min(other)!r}"
                 raise ValueError(f"{fault}; those of {self.name} are {self.alphabet!r}")
@@ -102,7 +104,7 @@ class Language:
 class Words:
     """A set of words of one language, in order; whatever is not one raises ValueError when it is built.
 
-    tokens: int8 (n, longest), −1 is padding on the right. lengths: int32 (n,).
+    tokens: int8 (n, longest), −1 is padding on the right. lengths: int32 (n,). All arrays are read-only copies.
     """
 
     language: Language
@@ -110,17 +112,21 @@ class Words:
     lengths: np.ndarray
 
     def __post_init__(self) -> None:
-        lengths = np.asarray(self.lengths, np.int32)
-        if (lengths < 1).any():
-            raise ValueError("a word has at least one symbol")
-        tokens = np.array(self.tokens, np.int8)[:, : lengths.max(initial=0)]
+        tokens, lengths = np.asarray(self.tokens), np.asarray(self.lengths)
+        for name, array, axes in (("tokens", tokens, 2), ("lengths", lengths, 1)):
+            if array.ndim != axes or (array.size and not np.issubdtype(array.dtype, np.integer)):
+                raise ValueError(f"{name} must be integers on {axes} axes, got {array.dtype} {array.shape}")
+        if len(tokens) != len(lengths) or (lengths < 1).any() or (lengths > tokens.shape[1]).any():
+            raise ValueError("a word has at least one symbol, and each a row of tokens and a length that fits it")
+        tokens = tokens[:, : lengths.max(initial=0)]
         inside = np.arange(tokens.shape[1]) < lengths[:, None]
         foreign = (tokens < 0) | (tokens >= self.symbols)
         if (foreign & inside).any() or (tokens[~inside] != PADDING).any():
             raise ValueError(f"tokens must be from 0 to {self.symbols - 1}, and {PADDING} beyond the end of a word")
-        object.__setattr__(self, "lengths", lengths)
-        object.__setattr__(self, "tokens", tokens)
-        _ = self.targets
+        object.__setattr__(self, "lengths", lengths.astype(np.int32))
+        object.__setattr__(self, "tokens", tokens.astype(np.int8))
+        for array in (self.tokens, self.lengths, self.targets, self.counts):
+            array.flags.writeable = False
 
     @property
     def symbols(self) -> int:
@@ -200,7 +206,7 @@ def shuffle(k: int) -> Language:
     Any opening bracket may always come, a closing one if its own counter is positive: that is the next-symbol set.
     Raises ValueError for other k than 1 to 6.
     """
-    if k not in range(1, 7):
+    if type(k) is not int or k not in range(1, 7):
         raise ValueError(f"k must be from 1 to 6, got {k!r}")
     change = np.zeros((1, 2 * k, k), np.int8)
     change[0, 0::2], change[0, 1::2] = np.eye(k), -np.eye(k)
@@ -213,7 +219,7 @@ def powers(letters: int) -> Language:
 
     Raises ValueError for another number of letters.
     """
-    if letters not in range(2, 5):
+    if type(letters) is not int or letters not in range(2, 5):
         raise ValueError(f"letters must be from 2 to 4, got {letters!r}")
     k = letters - 1
     change = np.zeros((2, letters, k), np.int8)
@@ -236,6 +242,8 @@ def sample(language: Language, n: int, sizes: tuple[int, int], seed: int) -> Wor
     """
     low, high = sizes
     smallest = 1 if language.ends else 2
+    if not all(isinstance(x, int | np.integer) and x >= 0 for x in (n, low, high, seed)):
+        raise ValueError(f"n, sizes and seed are whole numbers, not negative; got {n!r}, {sizes!r} and {seed!r}")
     if not smallest <= low <= high or (not language.ends and (low % 2 or high % 2)):
         fine = "from 1" if language.ends else "even, from 2"
         raise ValueError(f"sizes must be {fine}, the smaller first; got {sizes}")
@@ -252,7 +260,10 @@ def sample(language: Language, n: int, sizes: tuple[int, int], seed: int) -> Wor
 
 
 def exponents(language: Language, ns: Iterable[int]) -> Words:
-    """Give the words of these exponents n, in order, of a language of `powers`."""
+    """Give the words of these exponents n, in order, of a language of `powers`. Raises ValueError for others."""
+    ns = list(ns)
+    if not language.ends or not all(isinstance(n, int | np.integer) for n in ns):
+        raise ValueError(f"exponents are whole numbers, of a language of powers; got {ns!r} of {language.name}")
     return language.words("".join(letter * int(n) for letter in language.alphabet) for n in ns)
 
 

@@ -37,8 +37,11 @@ LARGEST_NPZ = 2**24
 DEEPEST = 32
 """Containers inside containers that are looked through."""
 
-LONGEST_NAME = 1000
-MOST_TENSORS = 10_000
+LONGEST_NAME = 200
+"""Characters of a tensor's full name: the patterns below take as long as the square of it."""
+
+MOST_ENTRIES = 10_000
+"""Tensors and containers that are looked at, though they be the same again and again."""
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 RECURRENT = re.compile(r"(?P<owner>.*?)(?P<name>(weight|bias)_(ih|hh))(?P<layer>_l\d+)?(?P<reverse>_reverse)?")
@@ -273,24 +276,26 @@ def _flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors by their path, without a checkpoint's bookkeeping; and what the file says of nonlinearities."""
     tensors: dict[str, Tensor] = {}
     said: dict[str, str] = {}
-    waiting, seen = [("", 0, content, False)], set()
+    waiting, seen, looked_at = [("", 0, content, False)], set(), 0
     while waiting:
         prefix, depth, level, beside = waiting.pop()
         if (id(level), beside) in seen:
             continue
         seen.add((id(level), beside))
-        if depth > DEEPEST or len(prefix) > LONGEST_NAME or len(tensors) + len(waiting) + len(said) > MOST_TENSORS:
-            raise BadModel("holds containers nested too deep, or too many tensors or too long names, for a network")
         state_dict = any(isinstance(v, Tensor) and RECURRENT.fullmatch(name) for name, v in _entries(level))
         for name, value in _entries(level):
-            path = f"{prefix}{name}"
+            if not isinstance(value, Tensor | Thing | dict | list | tuple | str):
+                continue
+            path, looked_at = f"{prefix}{name}", looked_at + (not isinstance(value, str))
+            if depth > DEEPEST or len(path) > LONGEST_NAME or looked_at > MOST_ENTRIES:
+                raise BadModel("holds containers nested too deep, or too many tensors or too long names, for a network")
             kept = RECORDED if isinstance(value, Tensor) else BOOKKEEPING
             aside = beside or (not state_dict and bool(kept.fullmatch(name)))
             if isinstance(value, Tensor) and not aside:
                 if path in tensors:
                     raise BadModel(f"has two tensors named {printable(path)}")
                 tensors[path] = value
-            elif isinstance(value, Thing) and {"_parameters", "_modules"} <= set(value.content):
+            elif _is_module(value):
                 raise BadModel(
                     "holds pickled code or objects, which are not run: save module.state_dict() instead of the module"
                 )
@@ -301,8 +306,12 @@ def _flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, said
 
 
+def _is_module(value: object) -> bool:
+    return isinstance(value, Thing) and value.content.keys() >= {"_parameters", "_modules"}
+
+
 def _entries(level: object) -> Iterator[tuple[str, object]]:
-    if isinstance(level, Tensor) or isinstance(level, Thing) and {"_parameters", "_modules"} <= set(level.content):
+    if isinstance(level, Tensor) or _is_module(level):
         yield "", level
     elif isinstance(level, Mapping | Thing):
         for name, value in (level.content if isinstance(level, Thing) else level).items():

@@ -1,6 +1,7 @@
 """What `torch.save` wrote, read without running anything: a pickle is followed opcode by opcode, objects stay names.
 
-No function that a pickle names is called and no class is made, so memory and time grow with the file alone.
+No function that a pickle names is called and no class is made, and nothing is copied again and again: memory and time
+grow with the file alone.
 The opcodes are decoded by the standard library's `pickletools`.
 """
 
@@ -18,6 +19,9 @@ import numpy as np
 
 LARGEST_PICKLE = 2**20
 """Bytes of a pickle that is followed: the state_dict of a small network has a few thousand."""
+
+MOST_COPIED = 2**20
+"""Entries that are copied out of one container into another, as a pickle can ask for many times in a few bytes each."""
 
 LARGEST_TENSOR = 2**12
 """Numbers of a tensor that is read; of a larger one only the shape is known."""
@@ -73,6 +77,8 @@ def load(data: bytes) -> object:
         return _former(data)
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
+    if len(members) < len(archive.infolist()):
+        raise Unreadable("is an archive with two files of one name, of which PyTorch may read the other")
     if any(name.endswith("archive_format") or name.startswith("models/") for name in members):
         raise Unreadable("is of torch.export, which holds a program: save module.state_dict() instead")
     if {"config.json", "model.weights.h5"} & {member.filename for member in archive.infolist()}:
@@ -118,6 +124,7 @@ class _Machine:
         self.stack: list = []
         self.marked: list[list] = []
         self.memo: dict[int, object] = {}
+        self.copied = 0
 
     def follow(self, file: io.BytesIO) -> object:
         start = file.tell()
@@ -186,13 +193,13 @@ class _Machine:
                 stack.append(Thing(f"{module}.{function}" if known else "?"))
             case "REDUCE" | "NEWOBJ":
                 arguments = stack.pop()
-                stack.append(_made(stack.pop(), arguments))
+                stack.append(self._made(stack.pop(), arguments))
             case "NEWOBJ_EX":
                 del stack[-2:]
-                stack.append(_made(stack.pop(), ()))
+                stack.append(self._made(stack.pop(), ()))
             case "OBJ":
                 items = self._marked()
-                self.stack.append(_made(items[0], tuple(items[1:])))
+                self.stack.append(self._made(items[0], tuple(items[1:])))
             case "INST":
                 self._marked()
                 self.stack.append(Thing(argument.replace(" ", ".")))
@@ -200,11 +207,13 @@ class _Machine:
                 state = stack.pop()
                 # A dict's own attributes (`_metadata`) are no entries of it.
                 if isinstance(stack[-1], Thing):
-                    _put(stack[-1], state if isinstance(state, dict) else {"state": state})
+                    _put(stack[-1], self._once(state) if isinstance(state, dict) else {"state": state})
             case "BINPERSID":
-                kind, storage, key = stack.pop()[:3]
+                kind, storage, key, _place, _size, *view = stack.pop()
                 if kind != "storage" or not isinstance(key, str):
                     raise Unreadable("names something outside itself that is no storage of torch")
+                if any(view):
+                    raise Unreadable("holds a view of a storage, as PyTorch no longer writes: load and save it again")
                 stack.append(self.storage(storage.name.rpartition(".")[2], key))
             case _ if isinstance(argument, str | bytes | bytearray | int | float):
                 stack.append(argument)
@@ -214,6 +223,29 @@ class _Machine:
     def _marked(self) -> list:
         items, self.stack = self.stack, self.marked.pop()
         return items
+
+    def _once(self, items: Any) -> Any:
+        """Give items that are about to be copied. Raises Unreadable where that was done too often."""
+        self.copied += len(items)
+        if self.copied > MOST_COPIED:
+            raise Unreadable("copies more than a state_dict of one unit holds")
+        return items
+
+    def _made(self, function: object, arguments: Any) -> object:
+        """Give what a call gives: a dict or a tensor where it is one of those that a state_dict needs, else a Thing."""
+        name = function.name if isinstance(function, Thing) else "?"
+        if name == "collections.OrderedDict":
+            pairs = self._once(arguments[0]) if isinstance(arguments, tuple) and arguments else []
+            return _dict([part for key, value in pairs for part in (key, value)])
+        if name in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
+            # A seventh argument says that the numbers stand there negated or conjugated.
+            plain = not any(arguments[6:])
+            return _tensor(*arguments[:4]) if plain else Tensor((), "unknown", lambda: np.zeros(()))
+        if name in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
+            return arguments[0]
+        if name.startswith(("torch._utils._rebuild", "torch._tensor")) or name.endswith("multiarray._reconstruct"):
+            return Tensor((), "unknown", lambda: np.zeros(()))
+        return Thing(name, {"arguments": arguments})
 
 
 def _dict(items: list) -> dict:
@@ -228,21 +260,6 @@ def _put(target: object, items: dict) -> None:
         target.update(items)
     elif isinstance(target, Thing):
         target.content.update(items)
-
-
-def _made(function: object, arguments: Any) -> object:
-    """Give what a call gives: a dict or a tensor where it is one of those that a state_dict needs, else a Thing."""
-    name = function.name if isinstance(function, Thing) else "?"
-    if name == "collections.OrderedDict":
-        pairs = arguments[0] if isinstance(arguments, tuple) and arguments else []
-        return _dict([part for pair in pairs for part in pair])
-    if name in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
-        return _tensor(*arguments[:4])
-    if name in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
-        return arguments[0]
-    if name.startswith(("torch._utils._rebuild", "torch._tensor")) or name.endswith("multiarray._reconstruct"):
-        return Tensor((), "unknown", lambda: np.zeros(()))
-    return Thing(name, {"arguments": arguments})
 
 
 def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:

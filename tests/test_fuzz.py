@@ -25,6 +25,7 @@ from counting import (
     evaluation,
     measurements,
     modelfile,
+    pickled,
     regimens,
     results,
     rounding,
@@ -317,4 +318,29 @@ class TestBombs:
             deep = {"a": deep}
         for content, reason in ((loop, "no tensors"), (double, "no tensors"), (deep, "nested")):
             with pytest.raises(BadModel, match=reason):
+                modelfile.from_tensors(content)
+
+    @pytest.mark.parametrize("copier", ["OrderedDict", "BUILD"])
+    def test_one_dict_copied_again_and_again(self, copier, tmp_path):
+        """Three bytes a copy; with more entries and more copies a megabyte asks for 100 GB."""
+        entries = [b"M" + n.to_bytes(2, "little") + b"N" for n in range(3000)]
+        if copier == "OrderedDict":
+            start = b"(" + b"".join(entry + b"\x86" for entry in entries) + b"t\x85q\0ccollections\nOrderedDict\nq\1"
+            copies = b"h\1h\0R" * 1000
+        else:
+            start, copies = b"}(" + b"".join(entries) + b"uq\0", b"\x8fh\0b" * 1000
+        content = b"\x80\4" + start + b"(" + copies + b"t."
+        with zipfile.ZipFile(tmp_path / "model", "w") as archive:
+            archive.writestr("model/data.pkl", content)
+        with pytest.raises(BadModel, match="copies more"):
+            modelfile.load(tmp_path / "model")
+
+    def test_containers_and_names_without_end(self):
+        """Few wait at a time, but each is looked at, and a pattern takes the square of its name's length."""
+        chain: list[object] = []
+        for _ in range(4):
+            chain = [{"a": None} for _ in range(3000)] + [chain]
+        tensor = pickled.Tensor((2, 1), "float32", lambda: np.zeros((2, 1)))
+        for content in (chain, {"x" * 201: tensor}, {"x" * 150: {"y" * 50: tensor}}, [tensor] * 10_001):
+            with pytest.raises(BadModel, match="too many tensors or too long names"):
                 modelfile.from_tensors(content)

@@ -96,8 +96,33 @@ def test_a_sample_is_what_its_seed_says():
         (lambda: languages.sample(languages.shuffle(2), 10, (2, 2), seed=0), "only 2 different"),
         (lambda: languages.sample(languages.shuffle(2), 10, (3, 5), seed=0), "even, from 2"),
         (lambda: languages.Words(languages.shuffle(1), [[0, 3]], [2]), "from 0 to 1"),
+        (lambda: languages.Words(languages.shuffle(1), [[256, 257]], [2]), "from 0 to 1"),
+        (lambda: languages.Words(languages.shuffle(1), [[0.7, 1.2]], [2]), "tokens must be integers"),
+        (lambda: languages.Words(languages.shuffle(1), [[0, 1]], [2.7]), "lengths must be integers"),
+        (lambda: languages.Words(languages.shuffle(1), [[0, 1]], [4]), "a length that fits it"),
+        (lambda: languages.Words(languages.shuffle(1), [[0, 1]], [2**32 + 2]), "a length that fits it"),
+        (lambda: languages.Words(languages.shuffle(1), [[0, 1]] * 2, [2]), "a length that fits it"),
+        (lambda: languages.Words(languages.shuffle(1), [0, 1], [2]), "on 2 axes"),
+        (lambda: languages.shuffle(2).words([1]), "a word is a string"),
+        (lambda: languages.shuffle(2.0), "from 1 to 6"),
+        (lambda: languages.powers(True), "from 2 to 4"),
+        (lambda: languages.exponents(languages.powers(3), [1.5]), "whole numbers"),
+        (lambda: languages.exponents(languages.powers(3), "3"), "whole numbers"),
+        (lambda: languages.exponents(languages.shuffle(2), [1]), "of a language of powers"),
+        (lambda: languages.sample(languages.shuffle(2), 1, (2, 4), seed=None), "whole numbers"),
+        (lambda: languages.sample(languages.powers(2), 2.5, (2, 4), seed=1), "whole numbers"),
     ],
 )
 def test_what_is_no_word_is_said_to_be_none(make, fault):
     with pytest.raises(ValueError, match=fault):
         make()
+
+
+def test_words_are_read_only_copies():
+    tokens = np.array([[0, 1]], np.int8)
+    words = languages.Words(languages.shuffle(1), tokens, [2])
+    tokens[0] = 1
+    assert words.strings() == ["()"]
+    for array in (words.tokens, words.lengths, words.targets, words.counts):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0

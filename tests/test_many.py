@@ -148,6 +148,14 @@ class TestConditions:
             bias[gate] = 12
         assert not certificate.exact_counters(changed(cells.exact("lstm"), weight_ih_l0=drive, bias_ih_l0=bias))[0]
 
+    def test_gates_that_stay_finite(self):
+        """A sum that overflows may be another number in another order, so `certify` proves nothing of it."""
+        net = changed(cells.exact("lstm"), bias_ih_l0=[3e38, 3e38, 0, 3e38], bias_hh_l0=[3e38, 3e38, 0, 3e38])
+        assert not certificate.exact_counters(net)[0]
+        assert not certificate.proved(net, 4)[0]
+        assert not certificate.proved(net, None)[0]
+        assert not certificate.certify(net, 4, replay=False).proved
+
     def test_states_that_stay_finite(self):
         net = changed(cells.exact("relu", 2.0**90), weight_ih_l0=[[2.0**110, -(2.0**110)]],
                       output_weight=[[1e-30], [1]])  # fmt: skip

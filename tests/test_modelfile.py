@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -129,6 +130,36 @@ class TestWhatIsRefused:
         path = tmp_path / "model.pt"
         path.write_bytes(content)
         with pytest.raises(BadModel, match="model.pt"):
+            modelfile.load(path)
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    def test_a_tensor_that_is_stored_negated(self, zipped, tmp_path):
+        """The imaginary part of a conjugate is such a view: PyTorch loads the negative of what stands in the file."""
+        state = cells.exact("lstm").to_torch(0).state_dict()
+        state["output.weight"] = torch.complex(state["output.weight"], state["output.weight"]).conj().imag
+        torch.save(state, tmp_path / "model.pt", _use_new_zipfile_serialization=zipped)
+        with pytest.raises(BadModel, match="unknown kind"):
+            modelfile.load(tmp_path / "model.pt")
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_two_files_of_one_name_in_an_archive(self, tmp_path):
+        """PyTorch reads the first of them, Python's zipfile the last."""
+        path = saved(tmp_path / "model.pt", cells.exact("lstm").to_torch(0).state_dict())
+        with zipfile.ZipFile(path, "a") as archive:
+            name = next(name for name in archive.namelist() if name.endswith("data/0"))
+            archive.writestr(name, bytes(len(archive.read(name))))
+        with pytest.raises(BadModel, match="two files of one name"):
+            modelfile.load(path)
+
+    def test_a_storage_that_is_part_of_another(self, tmp_path):
+        """Of PyTorch's first years: the storage begins further on in the one that is named."""
+        path = tmp_path / "model.pt"
+        state = cells.initialize("lstm", [1]).to_torch(0).state_dict()
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+        whole = path.read_bytes()
+        view = b"(X\x01\0\0\0vK\x01K\x01t"
+        path.write_bytes(re.sub(rb"N(tq.Q)", lambda found: view + found[1], whole, count=1, flags=re.DOTALL))
+        with pytest.raises(BadModel, match="view of a storage"):
             modelfile.load(path)
 
     def test_damaged_files(self, tmp_path):

@@ -17,7 +17,7 @@ from counting import cells
 from counting.cells import Networks
 from counting.certificate import band, lstm
 from counting.certificate.gates import SPREAD, Numbers, numbers
-from counting.certificate.procedure import FEW_SWEEPS, MAX_DEPTH
+from counting.certificate.procedure import FEW_SWEEPS, MAX_DEPTH, bounded
 from counting.engine.lanes import kernel
 from counting.engine.layout import CLOSE, OPEN
 
@@ -42,7 +42,7 @@ def exact_counters(networks: Networks, *, however: bool = False) -> np.ndarray:
     exact = np.zeros(len(networks), bool)
     if goes_on is None:
         return exact
-    for run in np.flatnonzero(networks.finite):
+    for run in np.flatnonzero(networks.finite & bounded(networks)):
         network = networks[int(run)]
         found = numbers(network.parameters, however)
         ending, _, boxes = band.close_band(cells.CELLS.index(networks.cell), found, RUNGS, FEW_SWEEPS)

@@ -144,11 +144,19 @@ def _subject(network: Networks | torch.nn.Module) -> _Subject:
     if not network.finite[0]:
         raise ValueError("the parameters are not all finite: this network diverged, or is damaged")
     p = network.parameters
+    return _Subject(network, cells.CELLS.index(network.cell), pack_blocks(p)[0], numbers(p), bool(bounded(network)[0]))
+
+
+def bounded(networks: Networks) -> np.ndarray:
+    """Tell of which runs no preactivation can overflow, in whatever order it is summed: bool (runs,).
+
+    Of the ReLU, whose states have no bound, it is the proofs that look for infinity.
+    """
+    p = networks.parameters
     with np.errstate(over="ignore"):
         largest = np.abs(p["weight_ih_l0"]).max(axis=2) + np.abs(p["bias_ih_l0"])
         largest = largest + np.abs(p["weight_hh_l0"][:, :, 0]) * 2 + np.abs(p["bias_hh_l0"])
-        bounded = bool(np.isfinite(largest).all()) or network.cell == "relu"
-    return _Subject(network, cells.CELLS.index(network.cell), pack_blocks(p)[0], numbers(p), bounded)
+    return np.isfinite(largest).all(axis=1) | (networks.cell == "relu")
 
 
 def check_length(max_length: int | None) -> None:
