@@ -13,6 +13,7 @@ import numpy as np
 from nbformat import NotebookNode
 from PIL import Image
 
+from counting.figures.style import SVG
 from pipeline.notebooks import STAMP, VARIES, code_cells, tags
 
 # Text and numbers must agree byte for byte, and so do figures where the processor does the same arithmetic.
@@ -72,6 +73,7 @@ def _parts(output: NotebookNode) -> dict[str, str]:
     if output.output_type == "error":
         return {"error": f"{output.ename}: {output.evalue}"}
     parts = {kind: value if isinstance(value, str) else repr(value) for kind, value in output.data.items()}
+    parts.pop(SVG, None)  # the same figure as its pixels, which are compared
     if "scrapbook" in output.metadata:
         parts["glued as"] = output.metadata["scrapbook"]["name"]
     return parts

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from counting.figures import style
 from pipeline import chapters, notebooks, picture
 from pipeline.__main__ import settle
 from pipeline.differences import PIXEL_LEVELS, differences
@@ -302,6 +303,11 @@ class TestComparing:
         assert "1 of 20 pixels differ" in told
         (told,) = differences(old, self.executed(image=png(levels[:3])))
         assert "5 × 4 pixels committed, 5 × 3 now" in told
+
+    def test_a_figures_lines_are_not_compared_beside_its_pixels(self) -> None:
+        old, new = (self.executed(image=png(np.full((4, 5, 3), 100))) for _ in range(2))
+        new.cells[1].outputs[1].data[style.SVG] = "<svg/>"
+        assert differences(old, new) == []
 
     def test_what_differs_is_written_only_where_it_is_accepted(self, tmp_path: Path) -> None:
         path = save(tmp_path)

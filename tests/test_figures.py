@@ -51,6 +51,23 @@ def paper() -> dict[str, training.Runs]:
     return {cell: runs(cell) for cell in cells.CELLS}
 
 
+class TestDrawn:
+    """What a notebook keeps of a figure beside its pixels."""
+
+    def test_lines_have_real_text_and_are_the_same_bytes_again(self) -> None:
+        figure, (ax,) = style.axes()
+        ax.plot([1, 2], marker="o")
+        ax.set_xlabel("length of the word")
+        drawn = figure._repr_mimebundle_()
+        assert ">length of the word</text>" in drawn[style.SVG] and "<dc:date>" not in drawn[style.SVG]
+        assert figure._repr_mimebundle_() == drawn
+
+    def test_what_has_too_many_points_is_pixels_alone(self) -> None:
+        figure, (ax,) = style.axes()
+        ax.plot(*RNG.random((2, 9000)), "o")
+        assert figure._repr_mimebundle_() == {}
+
+
 def by_cell(*shape: int) -> dict[str, np.ndarray]:
     return {cell: RNG.random(shape) for cell in cells.CELLS}
 

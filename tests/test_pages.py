@@ -25,7 +25,8 @@ PAGES = sorted(path for path in HTML.glob("book/**/*.html"))
 WIDTHS = (1440, 390)
 MAX_BYTES = 3_000_000  # a page with its images; the scripts and fonts that all pages share are not counted
 SMALLEST = 11  # pixels: the smallest text in a figure, on a phone too
-SMALLEST_POINTS, DOTS = 10, 200  # the same text as it is drawn, and pixels an inch: `counting.figures.style`
+SMALLEST_POINTS = 10  # the same text as `counting.figures.style` draws it
+DOTS, SVG_DOTS = 200, 96  # pixels an inch, in a PNG and in an SVG
 MAX_WORDS = 15_000  # of the chapters, without appendices, captions and what is folded
 WORDS_A_VALUE = 45  # at least so many for each computed number, over the whole book
 
@@ -67,9 +68,10 @@ IMAGES = """() => [...document.querySelectorAll("main img")].map(image => ({
 }))"""
 
 
-# How large the smallest text of each figure is, in pixels: drawn at 200 pixels an inch, shown at the image's width.
+# How large the smallest text of each figure is, in pixels: drawn at so many pixels an inch, shown at the image's width.
 FIGURE_TEXT = f"""() => [...document.querySelectorAll(".cell_output figure img")]
-  .map(image => [image.alt.slice(0, 60), {SMALLEST_POINTS} / 72 * {DOTS} * image.clientWidth / image.naturalWidth])"""
+  .map(image => [image.alt.slice(0, 60), {SMALLEST_POINTS} / 72 * (image.src.endsWith(".svg") ? {SVG_DOTS} : {DOTS})
+    * image.clientWidth / image.naturalWidth])"""
 
 
 def opened(browser: Browser, path: Path, width: int, faults: list[str]) -> Page:
@@ -238,6 +240,39 @@ def test_a_notebook_is_downloaded_as_a_notebook(browser: Browser, served: str) -
         assert nbformat.read(waiting.value.path(), as_version=4).cells
     finally:
         page.close()
+
+
+@pytest.fixture
+def lstm_page(browser: Browser) -> Iterator[Page]:
+    """The chapter on the LSTM, on a phone of a reader who wants nothing to move by itself."""
+    page = browser.new_page(viewport={"width": 390, "height": 900}, reduced_motion="reduce")
+    page.goto((HTML / "book" / "05-lstm-saturation.html").as_uri())
+    yield page
+    page.close()
+
+
+def test_a_figure_is_enlarged_by_tap_and_key_and_put_back(lstm_page: Page) -> None:
+    image = lstm_page.locator(".cell_output figure > img").first
+    large = lstm_page.locator("dialog.enlarged img")
+    image.click()
+    assert large.bounding_box()["width"] > 2 * image.bounding_box()["width"]
+    assert barriers(lstm_page) == []
+    lstm_page.keyboard.press("Escape")
+    assert not large.is_visible()
+    lstm_page.locator("button.enlarge").first.focus()
+    lstm_page.keyboard.press("Enter")
+    assert large.is_visible()
+    large.click()
+    assert not large.is_visible()
+
+
+def test_a_state_slips_symbol_by_symbol_until_the_answer_is_wrong(lstm_page: Page) -> None:
+    said = lstm_page.locator("#slip-lab output")
+    assert said.text_content().startswith("step 56: depth 1, c = 0.3") and "wrong" in said.text_content()
+    lstm_page.locator("#slip-lab input").focus()
+    lstm_page.keyboard.press("Home")
+    assert said.text_content().startswith("step 0: depth 1, c = 0.9") and "right" in said.text_content()
+    assert lstm_page.locator("#slip-lab button").is_hidden()
 
 
 def test_search_finds_a_word_of_the_book(browser: Browser) -> None:

@@ -1,11 +1,13 @@
-// Boxes that scroll sideways can be scrolled by the keyboard too, and roles say what is there.
+// Boxes that scroll sideways say so and can be scrolled by the keyboard too, and roles say what is there.
 document.addEventListener("DOMContentLoaded", () => {
   const boxes = document.querySelectorAll(
     ".cell_output .output, .cell_output figure, .pst-scrollable-table-container, .bd-article pre, .bd-article div.math");
   const mark = () => {
     for (const box of boxes) {
-      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      const wider = box.scrollWidth > box.clientWidth;
+      if (wider) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
+      box.classList.toggle("scrolls", wider && box.querySelector("table, img") !== null);
     }
   };
   mark();

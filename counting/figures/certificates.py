@@ -39,7 +39,7 @@ def band(low: NDArray, high: NDArray, threshold: float, lengths: Sequence[int]) 
     low, high: (longest + 1, depths), in steps, of the prefixes of each length and depth; not finite where there is
     none. threshold: in steps. lengths: of words; the last is that of the shortest word that fails.
     """
-    figure, (left, right) = axes(columns=2, height=3.4)
+    figure, (left, right) = axes(rows=2, height=2.9, width=NARROW)
     t, d = np.indices(low.shape)
     with np.errstate(invalid="ignore"):
         bottom, top = low - d, high - d
@@ -76,7 +76,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
 
     Both by cell, in symbols; networks without a failing word of up to `longest` symbols stand at the right, hollow.
     """
-    figure, panels = axes(columns=len(shortest), height=3.1, sharex=True, sharey=True)
+    figure, panels = axes(rows=len(shortest), height=2.0, width=NARROW, sharex=True, sharey=True)
     curve = np.geomspace(10, longest, 100)
     for ax, (cell, x) in zip(panels, shortest.items(), strict=True):
         look: dict[str, Any] = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
@@ -87,8 +87,10 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
             ax.scatter(right, mean[cell][~found], color="none", label="no failing word", **look)
             ax.legend(loc="lower right")
         ax.plot(curve, curve, color=BASELINE, linestyle="--", linewidth=1)
-        ax.set(xscale="log", xlabel="shortest failing word", title=CELL_NAMES[cell], ylim=(0, 1.08 * longest))
-    panels[0].set_ylabel("mean first failure on\nrandom words (step)")
+        ax.set(xscale="log", ylim=(0, 1.08 * longest))
+        ax.set_title(CELL_NAMES[cell], loc="left")
+    panels[-1].set_xlabel("shortest failing word (symbols)")
+    figure.supylabel("mean first failure on random words (step)", fontsize="medium")
     return figure
 
 
@@ -124,30 +126,31 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
 
 
 def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
-    """Words as mountain ranges, one panel each, two a row. found: title -> word; cells: whose they are, in order."""
-    figure, panels = axes(columns=2, rows=(len(found) + 1) // 2, height=1.7)
-    for ax, (title, word), cell in zip(panels, found.items(), cells, strict=False):
+    """Words as mountain ranges, one panel each. found: title -> word; cells: whose they are, in order."""
+    figure, panels = axes(rows=len(found), height=1.3, width=NARROW)
+    for ax, (title, word), cell in zip(panels, found.items(), cells, strict=True):
         depth = profile(word)
         ax.fill_between(np.arange(len(depth)), depth, color=COLORS[cell], alpha=0.25, linewidth=0)
         ax.plot(depth, color=COLORS[cell], linewidth=1.1)
-        ax.set_title(title)
-        ax.set(xlabel="symbols", ylabel="depth", ylim=(0, None))
+        ax.set_title(title, loc="left")
+        ax.set(ylabel="depth", ylim=(0, None))
         ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
-    for ax in panels[len(found) :]:
-        ax.remove()
+    panels[-1].set_xlabel("symbols")
     return figure
 
 
 def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figure:
     """Share of wrong networks that pass a test of so many random words. shares: cell -> length of words -> (sizes,)."""
-    figure, panels = axes(columns=len(shares), height=2.9, sharey=True)
+    figure, panels = axes(rows=len(shares), height=2.0, width=NARROW, sharex=True, sharey=True)
     looks: tuple[Any, ...] = ("-", "--", "-.", ":")
     for ax, (cell, by_length) in zip(panels, shares.items(), strict=True):
         for share, line in zip(by_length.values(), looks, strict=False):
             ax.plot(sizes, 100 * share, line, color=COLORS[cell])
-        ax.set(xscale="log", xlabel="random words in the test", title=CELL_NAMES[cell], ylim=(-2, 102))
+        ax.set(xscale="log", ylim=(-2, 102))
+        ax.set_title(CELL_NAMES[cell], loc="left")
     keys = [Line2D([], [], color=EXACT, linestyle=line) for line in looks]
     names = [f"{length:,} symbols" for length in next(iter(shares.values()))]
-    figure.legend(keys[: len(names)], names, loc="outside upper center", ncols=len(names))
-    panels[0].set_ylabel("wrong networks that pass (%)")
+    figure.legend(keys[: len(names)], names, loc="outside upper center", ncols=2)
+    panels[-1].set_xlabel("random words in the test")
+    figure.supylabel("wrong networks that pass (%)", fontsize="medium")
     return figure

@@ -15,18 +15,18 @@ def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.nd
 
     h: states (k,), turned so that `(` raises them. opened, closed: (runs, k). threshold: (runs,).
     """
-    figure, panels = axes(columns=2, height=3.4, sharex=True, sharey=True)
+    figure, panels = axes(rows=2, height=2.9, width=NARROW, sharex=True)
     drawn = ((panels[0], opened, _OPEN, "-", "after ("), (panels[1], closed, _CLOSE, LINES["gru"], "after )"))
     for ax, after, color, line, name in drawn:
         ax.plot(h, after.T, color=color, alpha=0.07, linewidth=0.7)
         ax.plot(h, after[chosen], color=color, linestyle=line, linewidth=2, label=f"state {name}")
         ax.plot(h, h, color=BASELINE, linewidth=1, label="unmoved")
-        ax.set(xlabel="state before")
+        ax.set(ylabel="state after")
         fixed = np.flatnonzero(np.diff(np.sign(after[chosen] - h)) != 0)
         ax.plot(h[fixed], after[chosen][fixed], marker="o", color=EXACT, linestyle="", label="fixed point")
         ax.axhline(threshold[chosen], color=FAILURE, linestyle=":", label="“)” allowed above")
         ax.legend(loc="upper left")
-    panels[0].set(ylabel="state after")
+    panels[1].set(xlabel="state before")
     x = 0.0
     for ax, after in ((panels[0], opened), (panels[1], closed)):
         for _ in range(5):
@@ -37,11 +37,11 @@ def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.nd
 
 
 def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, trained: int) -> Figure:
-    """Left: how far `(^n` is from its fixed point. Right: how many depths the bits tell apart, and the count.
+    """Top: how far `(^n` is from its fixed point. Bottom: how many depths the bits tell apart, and the count.
 
     distance: (runs, n). apart: (runs,), −1 where unknown. deepest: (runs,). trained: deepest training word.
     """
-    figure, (left, right) = axes(columns=2, height=3.3)
+    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
     shown = np.where(distance > 0, distance, np.nan)
     left.semilogy(np.arange(distance.shape[1]), shown.T, color=_OPEN, alpha=0.25, linewidth=0.7)
     left.set(xlabel="n", ylabel="distance of ( ⁿ from the fixed point")
@@ -79,14 +79,13 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 
 def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, constant: float) -> Figure:
     """Mean first failure of each run, observed, against both predictions; all (runs,)."""
-    figure, panels = axes(columns=2, height=3.3, sharex=True, sharey=True)
-    names = ("predicted by the sum (step)", "predicted with feedback (step)")
+    figure, panels = axes(rows=2, height=2.7, width=NARROW)
+    names = ("first failure by the sum (step)", "first failure with feedback (step)")
     for ax, predicted, name in zip(panels, (drift, feedback), names, strict=True):
         ax.scatter(predicted, observed, color=COLORS["gru"], marker="s", s=9, alpha=0.5, linewidth=0)
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
         low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
         ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")
-        ax.set(xlabel=name)
-    panels[0].set(ylabel="observed first failure (step)")
+        ax.set(xlabel=name, ylabel="observed")
     panels[1].legend(loc="upper left")
     return figure

@@ -23,7 +23,7 @@ def finding(
 
     accuracy: name of a set of networks -> share of words right, (runs, lengths); the first are as trained.
     """
-    figure = plt.figure(figsize=(style.NARROW, 5.3), layout="constrained")
+    figure = plt.figure(FigureClass=style.Drawn, figsize=(style.NARROW, 5.3), layout="constrained")
     grid = figure.subplot_mosaic([["counts", "drifts"], ["stays", "stays"]], height_ratios=(1, 1.25))
     _count(grid["counts"], network, short)
     _drift(grid["drifts"], network, long)

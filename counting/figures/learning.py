@@ -71,11 +71,11 @@ def _band(ax: Axes, x: Sequence[float] | np.ndarray, values: np.ndarray, label: 
 
 
 def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) -> Figure:
-    """Draw validation loss (left) and distance from saturation (right) by epoch, one line a regimen.
+    """Draw validation loss (top) and distance from saturation (bottom) by epoch, one line a regimen.
 
     distances: (runs, epochs + 1), how far the least saturated gate is from its limit.
     """
-    figure, (left, right) = style.axes(2)
+    figure, (left, right) = style.axes(rows=2, height=2.4, width=style.NARROW, sharex=True)
     looks: list[dict[str, Any]] = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
         {"color": style.COLORS["lstm"], "linestyle": style.LINES["lstm"]},
@@ -87,18 +87,18 @@ def saturation(runs: Mapping[str, Runs], distances: Mapping[str, np.ndarray]) ->
         _band(right, epochs, np.maximum(distances[label], 1e-9), label, **look)
     for ax, name in ((left, "validation loss"), (right, "largest 1 − |gate|")):
         ax.set_yscale("log")
-        ax.set_xlabel("epoch")
         ax.set_ylabel(name)
+    right.set_xlabel("epoch")
     left.legend()
     return figure
 
 
 def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw the distance of u from 1 (left) and of B / A from −1 (right) by epoch.
+    """Draw the distance of u from 1 (top) and of B / A from −1 (bottom) by epoch.
 
     distances: label -> two (runs, epochs + 1).
     """
-    figure, axes = style.axes(2, sharey=True)
+    figure, axes = style.axes(rows=2, height=2.4, width=style.NARROW, sharex=True, sharey=True)
     looks: list[dict[str, Any]] = [
         {"color": style.BASELINE, "linestyle": ":", "linewidth": 2},
         {"color": style.COLORS["relu"], "linestyle": style.LINES["relu"]},
@@ -109,8 +109,8 @@ def closing_in(distances: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
             _band(ax, np.arange(values.shape[1]), np.maximum(values, 1e-16), label, **look)
     for ax, name in zip(axes, ("|u − 1|", "|B / A + 1|"), strict=True):
         ax.set_yscale("log")
-        ax.set_xlabel("epoch")
         ax.set_ylabel(name)
+    axes[1].set_xlabel("epoch")
     axes[0].legend()
     return figure
 
@@ -120,7 +120,7 @@ def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
     tables: axis label -> columns cell, x, share, low, high.
     """
-    figure, axes = style.axes(2, rows=-(-len(tables) // 2), height=2.8, sharey=True)
+    figure, axes = style.axes(2, rows=-(-len(tables) // 2), height=2.2, width=style.NARROW, sharey=True)
     for ax, (label, table) in zip(axes, tables.items(), strict=False):
         for cell, rows in table.groupby("cell"):
             ax.errorbar(
@@ -136,9 +136,9 @@ def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
         if table["x"].max() > 20 * table["x"].min():
             ax.set_xscale("log")
         ax.set_xlabel(label)
-        ax.set_ylabel("share proved")
         ax.set_ylim(-0.03, 1.03)
-    axes[0].legend(loc="lower right")
+    figure.supylabel("share proved", fontsize="medium")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     for ax in axes[len(tables) :]:
         ax.set_visible(False)
     return figure
@@ -146,7 +146,7 @@ def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
     """Draw the share proved without further training: by gain (LSTM) and by the rounding step's bound (ReLU)."""
-    figure, axes = style.axes(2, sharey=True)
+    figure, axes = style.axes(rows=2, height=2.5, width=style.NARROW)
     for ax, cell, table, label in (
         (axes[0], "lstm", gains, "gain on gates and candidate, after training"),
         (axes[1], "relu", bounds, "bound of the rounding step"),
@@ -160,10 +160,8 @@ def after_training(gains: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
             known: dict[str, Any] = {"color": style.BASELINE, "linestyle": ":", "label": "right on validation words"}
             ax.axhline(table["validated"].iloc[0], **known)
         ax.set_xscale("log")
-        ax.set_xlabel(label)
-        ax.set_ylim(-0.03, 1.03)
+        ax.set(xlabel=label, ylabel="share of networks", ylim=(-0.03, 1.03))
         ax.legend(loc="center left" if cell == "relu" else "lower right")
-    axes[0].set_ylabel("share of networks")
     return figure
 
 

@@ -24,7 +24,7 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
     conditions: from `anatomy.relu.conditions`. failure: mean first failure of each run on words of `length`.
     compensation: D / K of the training words; the drifts cancel on the dashed line.
     """
-    figure, (whole, near) = axes(columns=2, height=3.6)
+    figure, (whole, near) = axes(rows=2, height=3.0, width=NARROW)
     norm = plt.Normalize(0, length)
     for ax in (whole, near):
         for kind, group in conditions.groupby("kind"):
@@ -42,10 +42,9 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
             linestyle="",
             label="exact",
         )
-        ax.set(xlabel="recurrent weight u")
+        ax.set(xlabel="recurrent weight u", ylabel="ratio B / A")
     whole.set_yscale("symlog", linthresh=1)
-    whole.set(ylabel="ratio B / A")
-    figure.legend(*whole.get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     u = np.array([0.997, 1.0055])
     near.plot(
         u, -1 - compensation * (u - 1), color=BASELINE, linestyle="--", linewidth=1, label="drifts cancel"
@@ -90,7 +89,7 @@ def prediction(
     predicted, observed: means over the words, (runs,). other: −log10 validation loss, (runs,).
     constant: the mean first failure of the answer "both allowed".
     """
-    figure, (left, right) = axes(columns=2, height=3.3, sharey=True)
+    figure, (left, right) = axes(rows=2, height=2.7, width=NARROW)
     dots: dict[str, Any] = {"color": COLORS[cell], "s": 9, "alpha": 0.5, "linewidth": 0}
     left.scatter(predicted, observed, **dots)
     start = 100 * np.floor(min(predicted.min(), observed.min()) / 100)
@@ -98,7 +97,8 @@ def prediction(
     right.scatter(other, observed, **dots)
     for ax in (left, right):
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
-    left.set(xlabel="predicted first failure (step)", ylabel="observed first failure (step)")
+        ax.set(ylabel="observed")
+    left.set(xlabel="predicted first failure (step)")
     right.set(xlabel="−log₁₀ validation loss")
     left.legend(loc="upper left")
     return figure
@@ -128,8 +128,8 @@ def surface(
 def kinks(
     ratio: np.ndarray, profiles: Mapping[str, np.ndarray], gains: np.ndarray, falls: np.ndarray
 ) -> Figure:
-    """Left: loss along B / A at u = 1, in losses of the exact counter. Right: that one's loss by the gain."""
-    figure, (left, right) = axes(columns=2, height=3.2)
+    """Top: loss along B / A at u = 1, in losses of the exact counter. Bottom: that one's loss by the gain."""
+    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
     for (name, profile), color, line in zip(
         profiles.items(), (COLORS["relu"], FAILURE), ("-", "--"), strict=True
     ):
@@ -137,7 +137,7 @@ def kinks(
         k = int(np.argmin(profile))
         left.plot(ratio[k] + 1, profile[k], marker="o", color=color)
     left.axvline(0, color=EXACT, linewidth=0.8)
-    left.set(xlabel="ratio B / A + 1", ylabel="loss / loss of the exact counter")
+    left.set(xlabel="ratio B / A + 1", ylabel="loss / that of the exact")
     left.locator_params(axis="x", nbins=3)
     left.legend(loc="upper center", frameon=True, framealpha=1)
     right.semilogy(gains, falls, color=EXACT)
@@ -150,16 +150,16 @@ def unlearning(distance: Mapping[str, np.ndarray], right: Mapping[str, np.ndarra
 
     distance: name -> |B / A + 1|, (epochs + 1, runs). right: name -> share of long words right, same shape.
     """
-    figure, (left, other) = axes(columns=2, height=3.4)
+    figure, (left, other) = axes(rows=2, height=2.6, width=NARROW, sharex=True)
     for k, name in enumerate(distance):
         color, line = plt.get_cmap("plasma")(0.1 + 0.26 * k), ("-", "--", "-.", ":")[k % 4]
         _band(left, np.maximum(distance[name], 1e-8), color, line, name)
         _band(other, right[name], color, line, name)
     left.set_yscale("log")
-    left.set(xlabel="epoch", ylabel="distance of B / A from −1")
+    left.set(ylabel="distance of B / A from −1")
     other.set(xlabel="epoch", ylabel="share of long words right", ylim=(-0.03, 1.03))
     figure.legend(
-        *left.get_legend_handles_labels(), loc="outside upper center", ncols=4, title="learning rate"
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=2, title="learning rate"
     )
     return figure
 

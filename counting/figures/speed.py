@@ -33,7 +33,7 @@ def contestants(training: pd.DataFrame) -> Figure:
 
 def against_size(panels: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
     """Draw time against something that grows, a panel each: name of the axis -> (sizes, seconds), both logarithmic."""
-    figure, axes = style.axes(columns=len(panels))
+    figure, axes = style.axes(rows=len(panels), height=2.4, width=style.NARROW)
     for ax, (name, (sizes, seconds)) in zip(axes, panels.items(), strict=True):
         ax.plot(sizes, seconds, color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
         ax.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds")

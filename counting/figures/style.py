@@ -5,6 +5,8 @@ Colours are those of Okabe and Ito (2008), told apart by readers with any colour
 
 from __future__ import annotations
 
+import io
+import re
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -34,6 +36,26 @@ TRAINING_LIMIT = 50
 """Longest training word: the dashed line of every plot over length."""
 
 
+SVG = "image/x-book-svg"
+"""MIME type of the second drawing that a notebook keeps of a figure, as lines; `book/_ext/lines.py` shows it."""
+
+MAX_SVG = 200_000
+"""Letters of the largest such drawing. A figure of more points is shown as pixels."""
+
+
+class Drawn(Figure):
+    """A figure that a notebook keeps twice: as pixels, which are compared and which GitHub shows, and as lines.
+
+    GitHub's view of notebooks takes markers and text out of an SVG, so it gets a MIME type that only the pages know.
+    """
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        text = io.StringIO()
+        self.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+        short = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())  # 0.01 points
+        return {SVG: short} if len(short) <= MAX_SVG else {}
+
+
 def use() -> None:
     """Set the style for all figures that follow. Chapters call it once, in their first cell."""
     sns.set_theme(context="notebook", style="ticks", font="DejaVu Sans")
@@ -45,6 +67,7 @@ def use() -> None:
             "savefig.pad_inches": 0.04,
             "savefig.facecolor": "white",
             "svg.hashsalt": "counting",
+            "svg.fonttype": "none",  # text stays text
             "axes.spines.top": False,
             "axes.spines.right": False,
             "font.size": 10,
@@ -66,7 +89,7 @@ def axes(
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with rows × columns axes, as a flat list. width: of all; height: of one row, in inches."""
     figure, grid = plt.subplots(
-        rows, columns, figsize=(width, height * rows), squeeze=False, layout="constrained", **options
+        rows, columns, figsize=(width, height * rows), squeeze=False, layout="constrained", FigureClass=Drawn, **options
     )
     return figure, list(grid.flat)
 
