@@ -275,6 +275,16 @@ def test_a_state_slips_symbol_by_symbol_until_the_answer_is_wrong(lstm_page: Pag
     assert lstm_page.locator("#slip-lab button").is_hidden()
 
 
+def test_a_wide_table_says_that_it_scrolls_and_keeps_its_first_column(lstm_page: Page) -> None:
+    lstm_page.goto((HTML / "book" / "02-training.html").as_uri())
+    lstm_page.wait_for_selector(".scrolls table")
+    box = lstm_page.locator(".scrolls:has(table)").first
+    assert "scrolls" in box.evaluate("box => getComputedStyle(box, '::before').content")
+    start = box.locator("tbody th").first.bounding_box()["x"]
+    assert box.evaluate("box => (box.scrollLeft = 50)") == 50
+    assert box.locator("tbody th").first.bounding_box()["x"] >= start - 15  # the padding of the box
+
+
 def test_search_finds_a_word_of_the_book(browser: Browser) -> None:
     page = browser.new_page()
     try:

@@ -2,12 +2,13 @@
 document.addEventListener("DOMContentLoaded", () => {
   const boxes = document.querySelectorAll(
     ".cell_output .output, .cell_output figure, .pst-scrollable-table-container, .bd-article pre, .bd-article div.math");
+  const scrolling = (box) => getComputedStyle(box).overflowX === "auto";
   const mark = () => {
     for (const box of boxes) {
       const wider = box.scrollWidth > box.clientWidth;
       if (wider) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
-      box.classList.toggle("scrolls", wider && box.querySelector("table, img") !== null);
+      box.classList.toggle("scrolls", wider && scrolling(box) && box.querySelector("table, img") !== null);
     }
   };
   mark();

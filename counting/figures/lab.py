@@ -8,18 +8,7 @@ from matplotlib.figure import Figure
 from counting import evaluation
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.figures.style import BASELINE, COLORS, FAILURE, axes
-
-GATE_LOOKS = {
-    "i": ("#E69F00", "--"),
-    "f": ("#0072B2", "-"),
-    "g": ("#555555", ":"),
-    "o": ("#56B4E9", "-."),
-    "r": ("#E69F00", "--"),
-    "z": ("#D55E00", "-"),
-    "n": ("#555555", ":"),
-}
-"""As in the chapters on the LSTM and the GRU; the page draws them the same way."""
+from counting.figures.style import BASELINE, COLORS, FAILURE, GATE_LOOKS, axes
 
 BRACKETED = 40
 """Symbols of the longest word that is written under the steps."""

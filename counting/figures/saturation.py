@@ -13,12 +13,11 @@ from counting import evaluation
 from counting.anatomy import lstm
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, MARKERS, NARROW, axes
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, GATE_LOOKS, LINES, MARKERS, NARROW, axes
 
 _FLOOR = 1e-9
 """Where a distance of exactly 0 is drawn on a logarithmic axis."""
 
-_GATE_LOOKS = {"i": ("#E69F00", "--"), "f": ("#0072B2", "-"), "g": ("#000000", ":"), "o": ("#56B4E9", "-.")}
 _SYMBOLS = ("(", ")")
 
 
@@ -33,8 +32,9 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
         column[0].plot(depth, color=BASELINE, linewidth=3, alpha=0.5, label="depth")
         column[0].plot(trace.c[0], color=COLORS["lstm"], linewidth=1.2, label="cell state c")
         column[1].plot(trace.c[0] - depth, color=COLORS["lstm"], linewidth=1.2)
-        for name, (color, line) in _GATE_LOOKS.items():
-            distance = 1 - np.abs(trace.gates[name][0].astype(np.float64))
+        for name, values in trace.gates.items():
+            color, line = GATE_LOOKS[name]
+            distance = 1 - np.abs(values[0].astype(np.float64))
             column[2].semilogy(np.maximum(distance, _FLOOR), line, color=color, linewidth=1.2, label=name)
         if failed < len(depth):
             for ax in column:
@@ -45,7 +45,7 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
     rows[1, 0].set(ylabel="c − depth")
     rows[2, 0].set(ylabel="1 − |gate|")
     handles, labels = rows[2, 0].get_legend_handles_labels()
-    gates = len(_GATE_LOOKS)  # the first wrong step is in the legend above
+    gates = len(lstm.GATES)  # the first wrong step is in the legend above
     figure.legend(handles[:gates], labels[:gates], loc="outside lower center", ncols=gates)
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, columnspacing=1)
     return figure

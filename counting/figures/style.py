@@ -25,6 +25,17 @@ BASELINE = "#7F7F7F"
 FAILURE = "#CC79A7"
 """Where a network is wrong."""
 
+GATE_LOOKS = {
+    "i": ("#E69F00", "--"),
+    "f": ("#0072B2", "-"),
+    "g": ("#555555", ":"),
+    "o": ("#56B4E9", "-."),
+    "r": ("#E69F00", "--"),
+    "z": ("#D55E00", "-"),
+    "n": ("#555555", ":"),
+}
+"""Gates and candidates; the lab's page draws them the same way."""
+
 NARROW = 4.3
 """Width in inches of a figure that a phone shows whole: at 350 pixels 10 points, the smallest text, are 11 of them.
 Its cell has the class `narrow` among its image's metadata."""

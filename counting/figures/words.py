@@ -37,7 +37,7 @@ def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
     top.set_xticks(positions, brackets, family="monospace")
     top.tick_params(axis="x", length=0)
     top.set(ylabel="depth", ylim=(0, 1.05 * short.depth.max()))
-    top.yaxis.set_major_locator(MaxNLocator(integer=True))
+    top.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     for ax, word in ((middle, long), (bottom, zigzag)):
         _mountain(ax, word)
         style.training_limit(ax)
