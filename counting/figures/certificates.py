@@ -128,7 +128,7 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
 def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
     """Words as mountain ranges, one panel each. found: title -> word; cells: whose they are, in order."""
     figure, panels = axes(rows=len(found), height=1.3, width=NARROW)
-    for ax, (title, word), cell in zip(panels, found.items(), cells, strict=True):
+    for ax, (title, word), cell in zip(panels, found.items(), cells, strict=False):
         depth = profile(word)
         ax.fill_between(np.arange(len(depth)), depth, color=COLORS[cell], alpha=0.25, linewidth=0)
         ax.plot(depth, color=COLORS[cell], linewidth=1.1)

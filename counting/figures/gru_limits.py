@@ -44,7 +44,7 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
     figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
     shown = np.where(distance > 0, distance, np.nan)
     left.semilogy(np.arange(distance.shape[1]), shown.T, color=_OPEN, alpha=0.25, linewidth=0.7)
-    left.set(xlabel="n", ylabel="distance of ( ⁿ from the fixed point")
+    left.set(xlabel="n, of ( ⁿ", ylabel="distance from fixed point")
     left.axvline(trained, color=BASELINE, linestyle="--", linewidth=1)
     bins = np.geomspace(8, 2 * max(apart.max(), 100), 45)
     right.hist(deepest, bins.tolist(), color=COLORS["gru"], label="deepest count")
@@ -86,6 +86,6 @@ def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, c
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
         low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
         ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")
-        ax.set(xlabel=name, ylabel="observed")
+        ax.set(xlabel=name, ylabel="observed (step)")
     panels[1].legend(loc="upper left")
     return figure

@@ -8,7 +8,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -25,11 +27,12 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
     compensation: D / K of the training words; the drifts cancel on the dashed line.
     """
     figure, (whole, near) = axes(rows=2, height=3.0, width=NARROW)
-    norm = plt.Normalize(0, length)
+    seen_on_white_and_black = sns.color_palette("crest", as_cmap=True)
+    colors = ScalarMappable(plt.Normalize(0, length), seen_on_white_and_black)
     for ax in (whole, near):
         for kind, group in conditions.groupby("kind"):
             ax.scatter(
-                group.u, group.ratio, c=failure[group.index], cmap=_MAP, norm=norm, marker=KIND_MARKERS[kind],
+                group.u, group.ratio, color=colors.to_rgba(failure[group.index]), marker=KIND_MARKERS[kind],
                 s=26, linewidth=0.9, label=f"{kind} ({len(group)})",
             )  # fmt: skip
         ax.plot(
@@ -51,7 +54,7 @@ def plane(conditions: pd.DataFrame, failure: np.ndarray, length: int, compensati
     )
     near.set(xlim=u, ylim=(-1.075, -0.985))
     near.legend(handles=near.lines[-1:], loc="lower left")
-    bar = figure.colorbar(plt.cm.ScalarMappable(norm, _MAP), ax=[whole, near], pad=0.02, aspect=30)
+    bar = figure.colorbar(colors, ax=[whole, near], pad=0.02, aspect=30)
     bar.set_label("mean first failure (step)")
     return figure
 
@@ -97,7 +100,7 @@ def prediction(
     right.scatter(other, observed, **dots)
     for ax in (left, right):
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
-        ax.set(ylabel="observed")
+        ax.set(ylabel="observed (step)")
     left.set(xlabel="predicted first failure (step)")
     right.set(xlabel="−log₁₀ validation loss")
     left.legend(loc="upper left")
@@ -152,12 +155,13 @@ def unlearning(distance: Mapping[str, np.ndarray], right: Mapping[str, np.ndarra
     """
     figure, (left, other) = axes(rows=2, height=2.6, width=NARROW, sharex=True)
     for k, name in enumerate(distance):
-        color, line = plt.get_cmap("plasma")(0.1 + 0.26 * k), ("-", "--", "-.", ":")[k % 4]
+        color, line = plt.get_cmap("plasma")(0.05 + 0.22 * k), ("-", "--", "-.", ":")[k % 4]
         _band(left, np.maximum(distance[name], 1e-8), color, line, name)
         _band(other, right[name], color, line, name)
     left.set_yscale("log")
     left.set(ylabel="distance of B / A from −1")
     other.set(xlabel="epoch", ylabel="share of long words right", ylim=(-0.03, 1.03))
+    other.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=2, title="learning rate"
     )
