@@ -44,7 +44,7 @@ def test_networks_without_a_failing_word_are_hollow() -> None:
     shortest = {"relu": np.array([40, 102]), "lstm": np.array([50, 60])}
     mean = {cell: np.array([10.0, 80.0]) for cell in shortest}
     figure = certificates.possible(shortest, mean, 100)
-    assert [ax.get_title() for ax in figure.axes] == ["ReLU", "LSTM"]
+    assert [ax.get_title("left") for ax in figure.axes] == ["ReLU", "LSTM"]
     assert [ax.get_legend() is None for ax in figure.axes] == [False, True]
     assert [len(dots.get_facecolor()) for dots in figure.axes[0].collections] == [1, 0]
     plt.close(figure)
@@ -53,11 +53,11 @@ def test_networks_without_a_failing_word_are_hollow() -> None:
 def test_words_and_tests_have_a_panel_each() -> None:
     found = {text: Words.from_strings([text]) for text in ("()", "(())", "()()")}
     figure = certificates.words(found, ["lstm", "gru", "relu"])
-    assert [ax.get_title() for ax in figure.axes] == list(found)
+    assert [ax.get_title("left") for ax in figure.axes] == list(found)
     plt.close(figure)
     sizes = np.array([1, 10])
     figure = certificates.missed(sizes, {cell: {50: 0.5 / sizes} for cell in ("lstm", "relu")})
-    assert [ax.get_title() for ax in figure.axes] == ["LSTM", "ReLU"]
+    assert [ax.get_title("left") for ax in figure.axes] == ["LSTM", "ReLU"]
     plt.close(figure)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import yaml
 from myst_nb.core.variables import format_plain_text
 
-EXTENSION = Path(__file__).resolve().parent.parent / "book" / "_ext" / "no_number.py"
+ROOT = Path(__file__).resolve().parent.parent
+EXTENSION = ROOT / "book" / "_ext" / "no_number.py"
 
 
 def test_nan_is_a_dash_and_numbers_are_formatted() -> None:
@@ -17,3 +19,8 @@ def test_nan_is_a_dash_and_numbers_are_formatted() -> None:
     formatted = module.dashed(format_plain_text)
     assert [formatted(text, ".1f") for text in ("nan", "'nan'", "2.25", "'–'")] == ["–", "–", "2.2", "–"]
     assert formatted("'none'", "") == "none"
+
+
+def test_the_book_loads_this_and_its_other_extensions() -> None:
+    sphinx = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]
+    assert set(sphinx["local_extensions"]) <= set(sphinx["config"]["extensions"])

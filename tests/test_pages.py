@@ -251,6 +251,10 @@ def lstm_page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
+def test_a_figure_of_few_points_is_lines(lstm_page: Page) -> None:
+    assert lstm_page.locator(".cell_output figure > img").first.get_attribute("src").endswith(".svg")
+
+
 def test_a_figure_is_enlarged_by_tap_and_key_and_put_back(lstm_page: Page) -> None:
     image = lstm_page.locator(".cell_output figure > img").first
     large = lstm_page.locator("dialog.enlarged img")
