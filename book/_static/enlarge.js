@@ -4,6 +4,8 @@ document.addEventListener("DOMContentLoaded", () => {
   dialog.className = "enlarged";
   dialog.tabIndex = 0; // scrolled by the keyboard too
   dialog.addEventListener("click", () => dialog.close());
+  // Sphinx keeps the key from the browser, which would close the dialog itself.
+  dialog.addEventListener("keydown", ({ key }) => key === "Escape" && dialog.close());
   for (const image of document.querySelectorAll(".bd-article figure:not(.counter-lab-figure) > img")) {
     const show = () => {
       dialog.setAttribute("aria-label", image.alt);
