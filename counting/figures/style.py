@@ -46,7 +46,6 @@ WIDTH = 6.0
 TRAINING_LIMIT = 50
 """Longest training word: the dashed line of every plot over length."""
 
-
 SVG = "image/x-book-svg"
 """MIME type of the second drawing that a notebook keeps of a figure, as lines; `book/_ext/lines.py` shows it."""
 
