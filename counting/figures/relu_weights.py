@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, NARROW, axes
 
@@ -161,7 +162,7 @@ def unlearning(distance: Mapping[str, np.ndarray], right: Mapping[str, np.ndarra
     left.set_yscale("log")
     left.set(ylabel="distance of B / A from −1")
     other.set(xlabel="epoch", ylabel="share of long words right", ylim=(-0.03, 1.03))
-    other.xaxis.get_major_locator().set_params(integer=True)
+    other.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=2, title="learning rate"
     )
