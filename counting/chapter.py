@@ -85,7 +85,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     },
     "05-lstm-saturation": _TRAINED | {"longer": Whole(5, "epochs of training with another epsilon", 1, 1000)},
     "06-relu-weights": _TRAINED | {
-        "wide": Whole(1200, "runs in all for the prediction; fewer than half of them learn", 20, 100_000),
+        "wide": Whole(1200, "runs in all for the prediction; fewer than half of them learn", 100, 100_000),
         "unlearning_epochs": Whole(15, "epochs of training away from an exact counter", 1, 1000),
     },
     "07-gru-limits": _TRAINED | {
