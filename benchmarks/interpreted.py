@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numba
@@ -39,7 +40,10 @@ class AtOnce(concurrent.futures.Executor):
 
 
 def _as_it_is(*arguments: Any, **_: Any) -> Any:
-    return arguments[0] if arguments and callable(arguments[0]) else lambda function: function
+    if not (arguments and callable(arguments[0])):
+        return _as_it_is
+    arguments[0].py_func = arguments[0]
+    return arguments[0]
 
 
 def _elementwise(function: Callable) -> Callable:
@@ -50,14 +54,20 @@ def _elementwise(function: Callable) -> Callable:
     return over
 
 
-def _overload(stub: Callable, **_: Any) -> Callable:
-    """Put the implementation, chosen by the argument's type, in place of the function that it stands for."""
+def _overload(stub: Any, **_: Any) -> Callable:
+    """Let the function that stands for others do what is chosen by its first argument's type."""
 
     def of(choose: Callable) -> Callable:
-        stub.__globals__[stub.__name__] = lambda x: choose(numba.typeof(x))(x)
+        chosen = cache(lambda key: choose(numba.typeof(key() if isinstance(key, type) else key)))
+        stub.__code__ = _choosing.__code__
+        stub.__kwdefaults__ = {"chosen": chosen}
         return choose
 
     return of
+
+
+def _choosing(first, *others, chosen):  # noqa: ANN001, ANN202
+    return chosen(first if isinstance(first, tuple) else type(first))(first, *others)
 
 
 def like(value: float, x: Any) -> Any:

@@ -19,11 +19,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from counting import certificate, files, modelfile
-from counting.cells import Networks
-from counting.certificate import Certificate
-from counting.dyck import Words
-from counting.modelfile import Model, Options
+try:
+    from counting import certificate, files, modelfile
+    from counting.cells import Networks
+    from counting.certificate import Certificate
+    from counting.dyck import Words
+    from counting.modelfile import Model, Options
+except ImportError as error:  # not as Python's own exit code 1, which means refuted
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 EXIT = {"proved": 0, "refuted": 1, "undecided": 3}
 BAD_INPUT = 2
@@ -62,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. argparse itself exits with 2."""
     options = _parser().parse_args(arguments)
     try:
+        if sys.stdout is None:
+            raise ValueError("standard output is closed, nobody could read what would be printed")
         code = options.run(options)
         sys.stdout.flush()
         return code

@@ -81,11 +81,11 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "03-generalization": _RATES,
     "04-exact-counters": _TRAINED | {
         "counters": Whole(256, "random ReLU counters of each kind", 16, 10_000),
-        "deepest": Whole(500, "depth up to which all words are decided", 2, 2000),
+        "deepest": Whole(500, "depth up to which all words are decided", 10, 2000),
     },
     "05-lstm-saturation": _TRAINED | {"longer": Whole(5, "epochs of training with another epsilon", 1, 1000)},
     "06-relu-weights": _TRAINED | {
-        "wide": Whole(1200, "runs in all for the prediction; fewer than half of them learn", 20, 100_000),
+        "wide": Whole(1200, "runs in all for the prediction; fewer than half of them learn", 100, 100_000),
         "unlearning_epochs": Whole(15, "epochs of training away from an exact counter", 1, 1000),
     },
     "07-gru-limits": _TRAINED | {
@@ -225,6 +225,13 @@ def power(x: float, digits: int = 0) -> str:
         return DASH
     mantissa, exponent = f"{x:.{digits}e}".split("e")
     return f"{mantissa}·10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def verdict(networks: int, *parts: bool) -> str:
+    """Say what a claim of these parts comes to, unless there are too few networks to judge it."""
+    if networks < FEW:
+        return "is not judged: too few networks"
+    return "holds" if all(parts) else "holds in part" if any(parts) else "does not hold"
 
 
 def told(k: int, n: int) -> str:

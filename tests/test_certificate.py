@@ -58,6 +58,15 @@ class TestEveryPrefix:
         met = [found.proved or found.shortest for found in certificates]
         assert np.mean(met) == 1 if cell == "relu" else np.mean(met) > 0.99
 
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_of_words_to_6(self, cell, dtype):
+        """So few that kernels can be run as the Python that they are."""
+        nets = counters.near_counters(cell, 6, seed=8).astype(dtype)
+        for exact, found in zip(shortest_failures(nets, 6, 6), certify_all(nets, 6, replay=False), strict=True):
+            assert found.lower <= exact <= (found.upper or 8)
+            assert not found.proved or exact == 8
+            assert found.proved or found.shortest or cell == "gru"
+
     def test_prefixes_of_20_symbols_of_longer_words(self, cell):
         nets = counters.near_counters(cell, 64, seed=4)
         shortest = shortest_failures(nets, 20, 40)

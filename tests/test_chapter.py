@@ -105,6 +105,10 @@ def test_words_and_numbers() -> None:
     assert chapter.minus("-1 to -2") == "−1 to −2"
     assert chapter.power(0.00002) == "2·10⁻⁵" and chapter.power(1234.0, 1) == "1.2·10³"
     assert [chapter.told(k, 1000) for k in (0, 5, 1000)] == ["none", "5 of 1,000", "all 1,000"]
+    assert [chapter.verdict(20, *parts) for parts in ((True, True), (True, False), (False,))] == [
+        "holds", "holds in part", "does not hold",
+    ]  # fmt: skip
+    assert chapter.verdict(19, True) == "is not judged: too few networks"
     assert np.isnan(chapter.of_any(np.min, np.array([]))) and chapter.of_any(np.min, np.array([2, 1])) == 1
 
 

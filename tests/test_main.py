@@ -158,7 +158,7 @@ def test_a_crash_is_2(error, exact, monkeypatch, capsys):
     assert (printed.out, printed.err.count("\n")) == ("", 1)
 
 
-@pytest.mark.parametrize("sink", ["> /dev/full", "| true"])
+@pytest.mark.parametrize("sink", ["> /dev/full", "| true", ">&-"])
 def test_what_cannot_be_printed_is_2(sink, leaky):
     script = f'set -o pipefail; "{sys.executable}" -m counting certify "{leaky}" {sink}'
     run = subprocess.run(["bash", "-c", script], capture_output=True, text=True)

@@ -12,6 +12,7 @@ import torch
 from counting import cells, evaluation, reference, regimens, training
 from counting.cells import Networks
 from counting.engine.lanes import LANES
+from counting.engine.readout import LOSSES
 
 SHAPES = {"lstm": [(2, 4, 4), (6, 12, 12)], "gru": [(3, 3, 4), (5, 7, 1)], "relu": [(2, 4, 4), (6, 5, 3)]}
 """Units, symbols, outputs, among them the fewest and the most."""
@@ -49,6 +50,29 @@ def some_words(n: int, longest: int, symbols: int, outputs: int, seed: int = 0) 
     tokens = np.where(inside, rng.integers(0, symbols, (n, longest)), -1).astype(np.int8)
     targets = (rng.integers(0, 2, (n, longest, outputs)) * inside[..., None]).astype(np.int8)
     return Words(symbols, tokens, targets, lengths)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("cell", "shape"), [(cell, shape) for cell in cells.CELLS for shape in ((1, 2, 2), SHAPES[cell][0])]
+)
+def test_a_few_short_words(cell, shape, loss):
+    """Gradients of more than a block of runs with all options, so few that they can be read as plain Python."""
+    words, runs = some_words(LANES + 2, 5, *shape[1:], seed=5), (0, LANES - 1, LANES, LANES + 1)
+    nets = cells.initialize(cell, range(LANES + 2), *shape)
+    exact = nets.astype("float64")
+    options = {"gain": 1.25, "leak": 0.1 if cell == "relu" else 0.0, "loss": loss}
+    losses, gradients = oracles.engine_gradient(exact, words, **options)
+    _, clipped = oracles.engine_gradient(exact, words, **options, clip=0.3)
+    for run in runs:
+        missed, gradient = oracles.word_gradient(exact[run], words[run], **options)
+        assert losses[run] == pytest.approx(missed, rel=1e-12)
+        np.testing.assert_allclose(gradients[run], gradient, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(clipped[run], gradient * min(1, 0.3 / (np.linalg.norm(gradient) + 1e-6)), atol=1e-12)
+    few = words[:3]
+    assert np.array_equal(evaluation.first_failure(nets, few), oracles.first_wrong(oracles.logits(nets, few), few))
+    missed = [oracles.word_gradient(nets[1], few[k])[0] for k in range(3)]
+    assert evaluation.mean_loss(nets, few)[1] == pytest.approx(np.mean(missed), rel=1e-5)
 
 
 # Twice as precise for one shape of each cell: what is compiled for a dtype takes longer than all that is tested of it.
