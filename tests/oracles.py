@@ -6,6 +6,10 @@ training calls.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numba
 import numpy as np
 import torch
 from torch import nn
@@ -20,6 +24,16 @@ LOSSES = {
     "mse": lambda logits, target: nn.functional.mse_loss(torch.sigmoid(logits), target),
     "bce": nn.functional.binary_cross_entropy_with_logits,
 }
+
+
+def entry(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a way in from Python to what only compiled code calls."""
+
+    @numba.njit(error_model="numpy")
+    def call(*arguments):
+        return function(*arguments)
+
+    return call
 
 
 def word_losses(module: nn.Module, words: Words, loss: str = "mse") -> np.ndarray:

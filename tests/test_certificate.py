@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import counters
 import numpy as np
+import oracles
 import pytest
 import torch
 from every_prefix import shortest_failures
@@ -18,7 +19,7 @@ from counting import cells, certificate, dyck, evaluation, reference, sweeps
 from counting.cells import CELLS, Networks
 from counting.certificate import Certificate, band, boxes, certify, certify_all, gates, gru, procedure, reachability
 from counting.dyck import Words
-from counting.engine.lanes import LANES, kernel
+from counting.engine.lanes import LANES
 
 
 def but(network: Networks, name: str, index: tuple[int, ...], value: float) -> Networks:
@@ -143,14 +144,7 @@ class TestImages:
                     assert (inner[1::2] <= outer[1::2]).all()
 
 
-@kernel()
-def image_of_one(cell, numbers, symbol, box, image):
-    boxes.image(cell, numbers, symbol, box, 0, image)
-
-
-@kernel()
-def images_of_many(cell, numbers, symbol, box, images):
-    boxes.images(cell, numbers, symbol, box, 0, images)
+image_of_one, images_of_many = oracles.entry(boxes.image), oracles.entry(boxes.images)
 
 
 def image(network: Networks, symbol: int, box: np.ndarray) -> np.ndarray:
@@ -159,8 +153,8 @@ def image(network: Networks, symbol: int, box: np.ndarray) -> np.ndarray:
     cell, numbers = cells.CELLS.index(network.cell), gates.numbers(network.parameters)
     rows = 4 if network.cell == "lstm" else 2
     one, many = np.zeros((rows, 1), box.dtype), np.zeros((rows, LANES), box.dtype)
-    image_of_one(cell, numbers, symbol, np.ascontiguousarray(box[:rows]), one)
-    images_of_many(cell, numbers, symbol, np.repeat(box[:rows], LANES, axis=1), many)
+    image_of_one(cell, numbers, symbol, np.ascontiguousarray(box[:rows]), 0, one)
+    images_of_many(cell, numbers, symbol, np.repeat(box[:rows], LANES, axis=1), 0, many)
     assert (many == one).all()
     return one
 
@@ -171,13 +165,14 @@ class TestGRUBounds:
     def test_rounding_errors_grow_with_every_number_of_the_gates(self):
         epsilon = np.finfo(np.float32).eps
         plain, order = [np.float32(1)] * 9, (False, *[np.float32(0)] * 3)
-        before = gru._errors((*plain, epsilon, *order), np.float32(1))
+        errors = oracles.entry(gru._errors)
+        before = errors((*plain, epsilon, *order), np.float32(1))
         # r and z with their own drive, weight and bias; q with the candidate's weight and bias; n with all but z's.
         for changed, grows in (("012", "rn"), ("345", "z"), ("6", "n"), ("78", "qn")):
             for number in map(int, changed):
                 numbers = list(plain)
                 numbers[number] = np.float32(-100)
-                after = gru._errors((*numbers, epsilon, *order), np.float32(1))
+                after = errors((*numbers, epsilon, *order), np.float32(1))
                 assert [name for name, a, b in zip("rzqn", before, after, strict=True) if b > a] == sorted(
                     grows, key="rzqn".index
                 )
@@ -186,7 +181,7 @@ class TestGRUBounds:
     def test_the_steepness_of_a_gate_is_bounded_tightly(self, dtype):
         for low, high in ((0, 0.25), (0.25, 0.75), (0.25, 0.5), (0.5, 0.75), (0.75, 1), (0.5, 0.5), (0, 1)):
             x = np.linspace(low, high, 101)
-            found = gru._bell(dtype(low), dtype(high))
+            found = oracles.entry(gru._bell)(dtype(low), dtype(high))
             assert found == pytest.approx(((x * (1 - x)).min(), (x * (1 - x)).max()))
 
 
