@@ -40,7 +40,7 @@ from numba.extending import intrinsic
 
 from counting import cells, dyck, measurements, regimens, training
 from counting.engine import adam, block, layout, read, readout
-from counting.engine.lanes import LANES, lane_loop
+from counting.engine.lanes import LANES, kernel
 from counting.engine.packed import pack_blocks
 
 RUNS, WORDS, LENGTH, EPOCHS, ROUNDS = 512, 2_000, 30, 6, 5
@@ -83,7 +83,7 @@ def operations(function: Callable, *arguments: types.Type) -> tuple[Counter[str]
 
     Of several versions of a loop (a leaky ReLU has its own) the one with fewest operations counts.
     """
-    compiled = lane_loop(function.py_func)
+    compiled = kernel()(function.py_func)
     compiled.compile(arguments)
     (code,) = compiled.inspect_llvm().values()
     parts = [(part.lstrip().split(":")[0], _count(part)) for part in re.split(r"\n(?=[\w.\"]+:)", code)]

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
+import itertools
 import json
+import math
 import os
 import sys
+import textwrap
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -22,7 +27,7 @@ from tqdm import tqdm
 try:
     from counting import certificate, files, modelfile
     from counting.cells import Networks
-    from counting.certificate import Certificate
+    from counting.certificate import Certificate, SeveralCertificate
     from counting.dyck import Words
     from counting.modelfile import Model, Options
 except ImportError as error:  # not as Python's own exit code 1, which means refuted
@@ -33,6 +38,7 @@ EXIT = {"proved": 0, "refuted": 1, "undecided": 3}
 BAD_INPUT = 2
 WORST_FIRST = (BAD_INPUT, 1, 3, 0)
 COLUMNS = ("file", "verdict", "cell", "dtype", "lower", "upper", "error")
+MAX_LENGTH = 1000
 SILENT = 5.0
 """Seconds after which a first call says why it takes long."""
 
@@ -43,7 +49,7 @@ class Finding:
 
     file: str
     model: Model | None = None
-    verdict: Certificate | None = None
+    verdict: Certificate | SeveralCertificate | None = None
     error: str = ""
     hint: str = ""
 
@@ -56,10 +62,41 @@ class Finding:
         """Give what JSON has."""
         if not (self.verdict and self.model):
             return {"file": self.file, "verdict": "error", "error": self.error}
-        return {"file": self.file, **self.verdict.to_dict(), "taken": self.model.taken, "hint": self.hint or None}
+        taken: dict[str, object] = {"taken": self.model.taken, "hint": self.hint or None}
+        if isinstance(self.verdict, Certificate):
+            return {"file": self.file, **self.verdict.to_dict(), **taken}
+        network, word = self.model.network, self.word
+        return {
+            **{"file": self.file, "cell": network.cell, "dtype": network.dtype.name, "verdict": self.verdict.verdict},
+            **{"upper": len(word) if word else None, "counterexample": word or None},
+            **{name: getattr(self.verdict, name) for name in ("failing_step", "argument")},
+            **taken,
+        }
+
+    @property
+    def word(self) -> str:
+        """Give the word on which the network fails; empty where none is known."""
+        found = self.verdict and self.verdict.counterexample
+        return found.strings()[0] if found else ""
+
+    @property
+    def said(self) -> str:
+        """Give the verdict in words."""
+        found = self.verdict
+        if not found or not self.model or isinstance(found, Certificate):
+            return str(found or "Error")
+        claims = {"proved": "right on every", "refuted": "wrong on a", "undecided": "perhaps right on every"}
+        claim = f"this network is {claims[found.verdict]} word of {self.model.taken['language']}."
+        lines = [f"{found.verdict.capitalize()}: {claim}"]
+        if word := self.word:
+            shown = word if len(word) <= 60 else f"{word[:30]} … {word[-30:]}"
+            lines.append(f"word      {shown}  ({len(word):,} symbols)")
+            lines.append(f"fails at  step {found.failing_step:,} (0 is the first)")
+        lines.append(textwrap.fill(found.argument, 100, initial_indent="argument  ", subsequent_indent=" " * 10))
+        return "\n".join(lines)
 
     def __str__(self) -> str:
-        return "\n".join(str(part) for part in (self.model, self.verdict, self.hint) if part)
+        return "\n".join(str(part) for part in (self.model, self.said, self.hint) if part)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,32 +127,36 @@ def _drop_output() -> None:
 
 
 def _taken(options: argparse.Namespace) -> Options:
-    return Options(options.nonlinearity, options.symbols, options.outputs, options.prefix)
+    return Options(**{one.name: getattr(options, one.name) for one in dataclasses.fields(Options)})
 
 
 def _show(options: argparse.Namespace) -> int:
     """Draw a network along a word, or write the lab's page opened on it."""
+    from counting import evaluation
+
     path = Path(options.output or f"{Path(options.file).stem}.{'html' if options.html else 'svg'}")
     allowed = (".html",) if options.html else (".svg", ".png")
     if path.suffix.lower() not in allowed:
         raise ValueError(f"{path} is written as {' or '.join(allowed)}{'' if options.html else '; --html for a page'}")
     model = modelfile.read(options.file, _taken(options))
     word = Words.from_strings([options.word]) if options.word else _failing(model.network)
+    # Of two that must both be right the one that fails first.
+    network = model.network[int(evaluation.first_failure(model.network, word)[:, 0].argmin())]
     if options.html:
         from counting import lab
 
-        files.write(path, lab.page(model.network, word.strings()[0], Path(options.file).name))
+        files.write(path, lab.page(network, word.strings()[0], Path(options.file).name))
     else:
-        files.write(path, _picture(model.network, word, path.suffix[1:].lower()))
+        files.write(path, _picture(network, word, path.suffix[1:].lower()))
     print(model)
     print(f"word      {certificate.verdict.shown(word)}")
-    print(f"fails at  {_first_wrong(model.network, word)}\nwrote     {path}")
+    print(f"fails at  {_first_wrong(network, word)}\nwrote     {path}")
     return 0
 
 
-def _failing(network: Networks) -> Words:
-    """Give the word on which the certificate says that it fails; one that rises and falls where it says none."""
-    found = certificate.certify(network, 10_000, replay=False)
+def _failing(networks: Networks) -> Words:
+    """Give the word on which the certificate says that one fails; one that rises and falls where it says none."""
+    found = _verdict(networks, 10_000, replay=False)
     if found.counterexample is not None:
         return found.counterexample
     print(f"{found.verdict} to {found.max_length:,} symbols: no word on which it fails is known, one of 20 is shown")
@@ -146,6 +187,8 @@ def _picture(network: Networks, word: Words, form: str) -> bytes:
 
 def _certify(options: argparse.Namespace) -> int:
     taken = _taken(options)
+    if not taken.dyck and options.max_length != MAX_LENGTH:
+        raise ValueError("--max-length is for dyck-1; of other languages words of any length are decided on")
     slow = threading.Timer(SILENT, lambda: print("still at it: a first call compiles for a while", file=sys.stderr))
     slow.daemon = True
     slow.start()
@@ -162,39 +205,60 @@ def _finding(file: str, options: Options, max_length: int | None) -> Finding:
     shown = modelfile.printable(file, 200)
     try:
         model = modelfile.read(file, options)
-        verdict = certificate.certify(model.network, max_length)
+        if not options.dyck:
+            return Finding(shown, model, certificate.certify_language(model.network, options.words))
+        _say_what_can_be_done(model.network.cell, max_length)
+        verdict = _verdict(model.network, max_length)
         return Finding(shown, model, verdict, hint=_hint(file, options, verdict))
     except ValueError as error:
         return Finding(shown, error=str(error))
+
+
+def _verdict(networks: Networks, max_length: int | None, replay: bool = True) -> Certificate:
+    """Decide on networks that must all be right: the certificate of the worst, with what is known of all."""
+    each = [certificate.certify(networks[n], max_length, replay=replay) for n in range(len(networks))]
+    worst = min(each, key=lambda one: (one.upper or math.inf, one.lower))
+    of_all = ("lower", "lower_however", "proved_however", "any_length_to_depth")
+    return replace(worst, **{name: min(getattr(one, name) for one in each) for name in of_all})
+
+
+@cache
+def _say_what_can_be_done(cell: str, max_length: int | None) -> None:
+    """Say, once for a cell, what is tried beyond the length to which all words are looked at."""
+    if max_length and max_length > (longest := certificate.LONGEST[cell]):
+        print(
+            f"note: beyond {longest:,} symbols a {'ReLU' if cell == 'relu' else cell.upper()} is proved right only "
+            "where its states stay in a narrow band at every depth, and else refuted where one of some long words "
+            "fails, or undecided; that takes a second or some minutes",
+            file=sys.stderr,
+        )
 
 
 def _hint(file: str, options: Options, verdict: Certificate) -> str:
     """Say what reading the file another way would give, where the network fails on the shortest word of all."""
     if verdict.upper != 2:
         return ""
-    for symbols in dict.fromkeys((options.symbols, options.symbols.translate(_SWAP))):
-        for outputs in ("()", ")("):
-            network = modelfile.read(file, replace(options, symbols=symbols, outputs=outputs)).network
-            for closed in (False, True):
-                other = certificate.certify(_negated(network) if closed else network, 1000, replay=False)
-                if other.proved or other.lower > 4:
-                    changed = [f"--symbols '{symbols}'"] * (symbols != options.symbols)
-                    changed += [f"--outputs '{outputs}'"] * (outputs != options.outputs)
-                    if closed:
-                        changed.append("its output for ) negated (it seems to say that all is closed: save −w and −b)")
-                    right = "up to 1,000" if other.proved else f"fewer than {other.lower:,}"
-                    return f"hint      with {' and '.join(changed)} it is right on words of {right} symbols"
+    symbols = options.symbols or "()"
+    for columns, outputs in itertools.product((symbols, symbols.translate(_SWAP)), OUTPUTS):
+        for decide in ("sigmoid", "argmax"):
+            try:
+                other = replace(options, symbols=columns, outputs=outputs, decide=decide)
+                found = _verdict(modelfile.read(file, other).network, 1000, replay=False)
+            except ValueError:
+                continue  # other outputs than it has
+            if found.proved or found.lower > 4:
+                changed = [f"--symbols '{columns}'"] * (columns != symbols)
+                changed += [f"--outputs '{outputs}'"] * (outputs not in ("()", ")", options.outputs))
+                changed += ["--decide argmax"] * (decide != options.decide)
+                right = "up to 1,000" if found.proved else f"fewer than {found.lower:,}"
+                return f"hint      with {' and '.join(changed)} it is right on words of {right} symbols"
     return ""
 
 
+OUTPUTS = ("()", ")", ")(", "$", "($", "$(", ")$", "$)")
+"""What the outputs of a network may mean, in the order in which a hint looks for it."""
+
 _SWAP = str.maketrans("()", ")(")
-
-
-def _negated(network: Networks) -> Networks:
-    parameters = {name: array.copy() for name, array in network.parameters.items()}
-    for name in ("output.weight", "output.bias"):
-        parameters[name][:, 1] *= -1
-    return Networks(network.cell, parameters)
 
 
 def _print(found: list[Finding], options: argparse.Namespace) -> None:
@@ -211,8 +275,7 @@ def _print(found: list[Finding], options: argparse.Namespace) -> None:
     elif not single:
         width = max(len(one.file) for one in found)
         for one in found:
-            said = one.verdict and str(one.verdict).partition("\n")[0]
-            print(f"{one.file:<{width}}  {said or 'Error'}")
+            print(f"{one.file:<{width}}  {one.said.partition(chr(10))[0]}")
     for one in found:
         if one.error:
             print(f"error: {one.error}", file=sys.stderr)
@@ -233,9 +296,14 @@ def _parser() -> argparse.ArgumentParser:
     certify.add_argument(
         "--max-length",
         type=_length,
-        default=1000,
+        default=MAX_LENGTH,
         metavar="N",
-        help=f"symbols of the longest word (default: 1000); 'any' for any length, to depth {certificate.MAX_DEPTH:,}",
+        help=f"symbols of the longest word (default: {MAX_LENGTH}); 'any' for any, to depth {certificate.MAX_DEPTH:,}",
+    )
+    certify.add_argument(
+        "--language",
+        default="dyck-1",
+        help="dyck-1 (default); of several units shuffle-2 to shuffle-6, anbn, anbncn or anbncndn, of any length",
     )
     _add_reading(certify)
     form = certify.add_mutually_exclusive_group()
@@ -247,7 +315,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Draw state, gates and outputs of a network along a word and against its depth, the first "
         "wrong step marked; or write one HTML page, which needs nothing else, with the counter lab opened on it.",
     )
-    show.set_defaults(run=_show)
+    show.set_defaults(run=_show, language="dyck-1")
     show.add_argument("file", metavar="FILE", help=_FILE)
     which = show.add_mutually_exclusive_group()
     which.add_argument("word", metavar="WORD", nargs="?", help="brackets, such as '(()())'")
@@ -272,10 +340,21 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--symbols",
-        default="()",
-        help="the input's columns: '()' (default) or ')('; '()$' with a symbol that ends words",
+        help="the input's columns, such as ')(' (default: '()'); ^ for a symbol that begins words, $ for one that is "
+        "read only after them",
     )
-    command.add_argument("--outputs", default="()", help="which symbol each output allows: '()' (default) or ')('")
+    command.add_argument(
+        "--outputs",
+        help="which symbol each output allows, $ that the word may end: such as ')(', '()$', '$' (default: '()', of a "
+        "single one ')')",
+    )
+    command.add_argument(
+        "--decide",
+        choices=("sigmoid", "argmax"),
+        default="sigmoid",
+        help="each output for itself (default), or the larger of two that exclude each other, --outputs ')$' or '$)'",
+    )
+    command.add_argument("--threshold", type=float, default=0.5, help="least sigmoid that says yes (default: 0.5)")
     command.add_argument("--prefix", default="", help="look only at tensors whose names begin so, such as ema.")
 
 

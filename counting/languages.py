@@ -233,6 +233,17 @@ def powers(letters: int) -> Language:
     return Language("".join(f"{letter}ⁿ" for letter in alphabet), alphabet, True, following, zero, change)
 
 
+def named(name: str) -> Language:
+    """Give the language of this name: dyck-1, shuffle-2 to shuffle-6, aⁿbⁿ, aⁿbⁿcⁿ, aⁿbⁿcⁿdⁿ (n for ⁿ will do).
+
+    Raises ValueError for another.
+    """
+    known = {one.name: one for one in (*map(shuffle, range(1, 7)), *map(powers, range(2, 5)))}
+    if (written := name.replace("n", "ⁿ")) not in known:
+        raise ValueError(f"unknown language {name!r}: the languages are {', '.join(known)}")
+    return known[written]
+
+
 def sample(language: Language, n: int, sizes: tuple[int, int], seed: int) -> Words:
     """Draw n words with a size in `sizes`, ends included.
 

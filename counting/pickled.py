@@ -44,8 +44,8 @@ LONGEST_NAME = 200
 """Characters of the name of a class or function."""
 
 
-class Unreadable(ValueError):
-    """Bytes that `torch.save` does not write."""
+class BadModel(ValueError):
+    """A file or module that holds no network of the kind this package is about."""
 
 
 @dataclass(eq=False)
@@ -72,25 +72,25 @@ class _Storage:
 
 
 def load(data: bytes) -> object:
-    """Read the content of a file of `torch.save`, of its present or its former format. Raises Unreadable."""
+    """Read the content of a file of `torch.save`, of its present or its former format. Raises BadModel."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return _former(data)
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
     if len(members) < len(archive.infolist()):
-        raise Unreadable("is an archive with two files of one name, of which PyTorch may read the other")
+        raise BadModel("is an archive with two files of one name, of which PyTorch may read the other")
     if any(name.endswith("archive_format") or name.startswith("models/") for name in members):
-        raise Unreadable("is of torch.export, which holds a program: save module.state_dict() instead")
+        raise BadModel("is of torch.export, which holds a program: save module.state_dict() instead")
     if {"config.json", "model.weights.h5"} & {member.filename for member in archive.infolist()}:
-        raise Unreadable("is of Keras, which is not read: put its weights into an nn.LSTM, nn.GRU or nn.RNN")
+        raise BadModel("is of Keras, which is not read: put its weights into an nn.LSTM, nn.GRU or nn.RNN")
     if "constants.pkl" in members:
-        raise Unreadable("is TorchScript, which holds code: save module.state_dict() instead")
+        raise BadModel("is TorchScript, which holds code: save module.state_dict() instead")
     if "data.pkl" not in members:
-        raise Unreadable("is an archive without a data.pkl, so not of torch.save")
+        raise BadModel("is an archive without a data.pkl, so not of torch.save")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
-        raise Unreadable("is a compressed archive, which torch.save does not write")
+        raise BadModel("is a compressed archive, which torch.save does not write")
     if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
-        raise Unreadable("was written on a machine of another byte order: load and save it again there")
+        raise BadModel("was written on a machine of another byte order: load and save it again there")
 
     def storage(kind: str, key: str) -> _Storage:
         return _Storage(STORAGES.get(kind, "unknown"), lambda: archive.read(members[f"data/{key}"]))
@@ -108,7 +108,7 @@ def _former(data: bytes) -> object:
         return _Storage(dtypes[key], lambda: found[key])
 
     if _Machine(storage).follow(file) != 0x1950A86A20F9469CFC6C:
-        raise Unreadable("is a pickle, but not of torch.save: save module.state_dict() with torch.save")
+        raise BadModel("is a pickle, but not of torch.save: save module.state_dict() with torch.save")
     _version, _system, content, keys = [_Machine(storage).follow(file) for _ in range(4)]
     for key in keys if isinstance(keys, list) else []:
         width = 2 if dtypes[key] == "bfloat16" else np.dtype(dtypes[key]).itemsize
@@ -130,11 +130,11 @@ class _Machine:
         start = file.tell()
         for opcode, argument, place in pickletools.genops(file):
             if (place or 0) - start > LARGEST_PICKLE:
-                raise Unreadable(f"holds a pickle of more than {LARGEST_PICKLE:,} bytes, too many for one unit")
+                raise BadModel(f"holds a pickle of more than {LARGEST_PICKLE:,} bytes, too many for one unit")
             if opcode.name == "STOP":
                 return self.stack.pop()
             self._step(opcode.name, argument)
-        raise Unreadable("ends before its end")
+        raise BadModel("ends before its end")
 
     def _step(self, name: str, argument: Any) -> None:
         stack = self.stack
@@ -211,24 +211,24 @@ class _Machine:
             case "BINPERSID":
                 kind, storage, key, _place, _size, *view = stack.pop()
                 if kind != "storage" or not isinstance(key, str):
-                    raise Unreadable("names something outside itself that is no storage of torch")
+                    raise BadModel("names something outside itself that is no storage of torch")
                 if any(view):
-                    raise Unreadable("holds a view of a storage, as PyTorch no longer writes: load and save it again")
+                    raise BadModel("holds a view of a storage, as PyTorch no longer writes: load and save it again")
                 stack.append(self.storage(storage.name.rpartition(".")[2], key))
             case _ if isinstance(argument, str | bytes | bytearray | int | float):
                 stack.append(argument)
             case _:
-                raise Unreadable(f"holds the pickle opcode {name}, which torch.save does not write")
+                raise BadModel(f"holds the pickle opcode {name}, which torch.save does not write")
 
     def _marked(self) -> list:
         items, self.stack = self.stack, self.marked.pop()
         return items
 
     def _once(self, items: Any) -> Any:
-        """Give items that are about to be copied. Raises Unreadable where that was done too often."""
+        """Give items that are about to be copied. Raises BadModel where that was done too often."""
         self.copied += len(items)
         if self.copied > MOST_COPIED:
-            raise Unreadable("copies more than a state_dict of one unit holds")
+            raise BadModel("copies more than a state_dict of one unit holds")
         return items
 
     def _made(self, function: object, arguments: Any) -> object:
@@ -265,17 +265,23 @@ def _put(target: object, items: dict) -> None:
 def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
     numbers = (*shape, *strides, offset)
     if not isinstance(storage, _Storage) or len(shape) != len(strides) or len(shape) > 64:
-        raise Unreadable("holds a tensor without a storage or with other strides than its shape has")
+        raise BadModel("holds a tensor as torch.save does not write it: save module.state_dict() with torch.save")
     if not all(type(n) is int and 0 <= n < 2**48 for n in numbers):
-        raise Unreadable("holds a tensor whose shape or strides are no whole numbers")
+        raise BadModel("holds a tensor whose shape or strides are no whole numbers")
 
     def read() -> np.ndarray:
         if math.prod(shape) > LARGEST_TENSOR:
-            raise Unreadable(f"holds a tensor of shape {shape} where a few numbers are needed")
+            raise BadModel(f"holds a tensor of shape {shape} where a few numbers are needed")
         flat = np.frombuffer(storage.data(), storage.dtype)
         if offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) >= len(flat):
-            raise Unreadable("holds a tensor that is larger than its storage")
+            raise BadModel("holds a tensor that is larger than its storage")
         steps = [stride * flat.itemsize for stride in strides]
         return np.lib.stride_tricks.as_strided(flat[offset:], shape, steps).copy()
 
     return Tensor(shape, storage.dtype, read)
+
+
+def printable(text: object, longest: int = 80) -> str:
+    """Text from a file as it may be printed: on one line, without control characters, cut."""
+    line = "".join(c if c.isprintable() else "�" for c in str(text)[: longest + 1])
+    return line if len(line) <= longest else f"{line[:longest]}…"

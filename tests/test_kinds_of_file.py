@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from counting import dyck, modelfile
+from counting import modelfile
 from counting.modelfile import BadModel, Options
 
 
@@ -26,9 +26,35 @@ class Net(nn.Module):
         self.rnn, self.fc = layer, nn.Linear(1, 2) if readout is None else readout
         for name, part in extra.items():
             setattr(self, name, nn.Parameter(part) if isinstance(part, torch.Tensor) else part)
+        if not isinstance(layer, nn.RNN | nn.RNNCell):
+            for parameter in self.parameters():
+                parameter.data *= 3  # so that states differ from word to word
 
     def forward(self, symbols: torch.Tensor) -> torch.Tensor:
         return self.fc(self.rnn(symbols)[0])
+
+
+class Embedded(Net):
+    """Reads each symbol's vector of a table, under the name `embedding`."""
+
+    def __init__(self, layer: nn.Module, vectors: list[list[float]]) -> None:
+        super().__init__(layer)
+        self.embedding = nn.Embedding.from_pretrained(torch.tensor(vectors))
+
+    def forward(self, symbols: torch.Tensor) -> torch.Tensor:
+        return super().forward(self.embedding(symbols.argmax(-1)))
+
+
+class Begun(Net):
+    """A ReLU that reads symbol 0 before each word, which leaves its state 0."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.RNN(3, 1, batch_first=True, nonlinearity="relu"))
+        self.rnn.weight_ih_l0.data[0, 0] = -20
+
+    def forward(self, symbols: torch.Tensor) -> torch.Tensor:
+        begin = torch.eye(3, dtype=symbols.dtype)[:1].expand(len(symbols), 1, 3)
+        return super().forward(torch.cat([begin, symbols], 1))[:, 1:]
 
 
 class CellNet(Net):
@@ -41,7 +67,7 @@ class CellNet(Net):
 
 
 def lstm(**options: object) -> nn.LSTM:
-    return nn.LSTM(options.pop("width", 2), 1, batch_first=True, **options)
+    return nn.LSTM(options.pop("width", 2), options.pop("units", 1), batch_first=True, **options)
 
 
 def gru(**options: object) -> nn.GRU:
@@ -93,6 +119,8 @@ def quantized() -> dict[str, object]:
 def weights(module: nn.Module | None = None, **more: torch.Tensor) -> dict[str, torch.Tensor]:
     return {**(module or Net(lstm())).state_dict(), **more}
 
+
+torch.manual_seed(0)
 
 READ = {
     "lstm": (Net(lstm()), lambda s: s, {}),
@@ -173,6 +201,26 @@ READ = {
     "swapped outputs": (Net(gru()), lambda s: s, {"outputs": ")("}),
     "an end symbol": (Net(lstm(width=3)), lambda s: s, {"symbols": "()$"}),
     "an end symbol first": (Net(gru(width=3)), lambda s: s, {"symbols": "$)("}),
+    "a begin symbol that leaves the state zero": (Begun(), lambda s: s, {"symbols": "^()"}),
+    "one output that says closed": (Net(lstm(), nn.Linear(1, 1)), lambda s: s, {"outputs": "$"}),
+    "one that says closed, without bias": (Net(relu(), nn.Linear(1, 1, bias=False)), lambda s: s, {"outputs": "$"}),
+    "two outputs, ( and closed": (Net(gru()), lambda s: s, {"outputs": "($"}),
+    "two outputs, ) and closed": (Net(gru()), lambda s: s, {"outputs": ")$"}),
+    "three outputs": (Net(lstm(), nn.Linear(1, 3)), lambda s: s, {"outputs": "()$"}),
+    "three outputs, the end first": (Net(relu(), nn.Linear(1, 3)), lambda s: s, {"outputs": "$)("}),
+    "two classes": (Net(lstm()), lambda s: s, {"outputs": ")$", "decide": "argmax"}),
+    "two classes, closed first": (Net(gru()), lambda s: s, {"outputs": "$)", "decide": "argmax"}),
+    "a threshold": (Net(lstm()), lambda s: s, {"threshold": 0.7}),
+    "an embedding of one-hot vectors": (Embedded(lstm(), [[1.0, 0], [0, 1]]), lambda s: s, {}),
+    "an embedding of 1 and -1": (Embedded(gru(width=1), [[1.0], [-1]]), lambda s: s, {}),
+    "an embedding with padding": (Embedded(lstm(), [[0.0, 0], [0, 1], [0.5, 0]]), lambda s: s, {"symbols": "$)("}),
+    "shuffle-2": (Net(lstm(width=4, units=2), nn.Linear(2, 4)), lambda s: s, {"language": "shuffle-2"}),
+    "shuffle-2 in another order": (
+        Net(lstm(width=4, units=2), nn.Linear(2, 4)),
+        lambda s: s,
+        {"language": "shuffle-2", "symbols": "([)]", "outputs": "])[("},
+    ),
+    "anbncn": (Net(lstm(width=3, units=2), nn.Linear(2, 4)), lambda s: s, {"language": "anbncn", "outputs": "$abc"}),
     "pruned": (pruned(), lambda s: s, {}),
     "weight-normalized": (weight_normed(), lambda s: s, {}),
     "weight-normalized, the former way": (old_weight_normed(), lambda s: s, {}),
@@ -196,8 +244,8 @@ READ = {
 REFUSED = {
     "hidden size 2": (nn.Sequential(nn.LSTM(2, 2), nn.Linear(2, 2)), "hidden size must be 1"),
     "three symbols": (Net(lstm(width=3)), r"--symbols '\(\)\$'"),
-    "four symbols": (Net(gru(width=4)), "two symbols"),
-    "three outputs": (Net(lstm(), nn.Linear(1, 3)), r"linear.weight\[:2\]"),
+    "four symbols": (Net(gru(width=4)), r"the symbols \(\) one-hot"),
+    "three outputs": (Net(lstm(), nn.Linear(1, 3)), r"--outputs '\(\)\$'"),
     "two layers": (Net(gru(num_layers=2)), "one recurrent layer"),
     "both directions": (Net(gru(bidirectional=True)), "one direction"),
     "half": (Net(lstm()).half(), r"float16: save module.float\(\)"),
@@ -262,7 +310,8 @@ REFUSED = {
         "input_proj.weight .* another layer's weight",
     ),
     "an embedding and no read-out": (nn.ModuleDict({"emb": nn.Embedding(2, 1), "rnn": lstm()}), "emb.weight"),
-    "HuggingFace's embedding": (lambda: weights(**{"model.embed_tokens.weight": torch.eye(2)}), "an embedding"),
+    "HuggingFace's embedding": (lambda: weights(**{"model.embed_tokens.weight": torch.rand(2, 2)}), "an embedding"),
+    "an embedding that may be a linear layer": (lambda: weights(**{"embed.weight": torch.eye(2)[[0, 0]]}), "nn.Linear"),
     "a convolution": (nn.ModuleDict({"rnn": lstm(), "fc": nn.Conv1d(1, 2, 1)}), "one read-out"),
     "quantized": (quantized, "of an unknown kind"),
     "spectral normalization": (spectral, "one read-out"),
@@ -285,6 +334,8 @@ REFUSED = {
         lambda: {"model": Net(relu()).state_dict(), "args": {"rnn_type": "RNN_TANH"}},
         "rnn_type = tanh",
     ),
+    "RNN_TANH as a mode": (lambda: {"model": Net(relu()).state_dict(), "cfg": {"mode": "RNN_TANH"}}, "mode = tanh"),
+    "a view that negates": (lambda: weights(**{"fc.bias": torch._neg_view(torch.ones(2))}), "unknown kind"),
     "another activation": (
         lambda: {"model": Net(relu()).state_dict(), "args": {"activation": "elu"}},
         "activation = elu",
@@ -296,22 +347,31 @@ REFUSED = {
 }
 
 
-def one_hot(symbols: str) -> torch.Tensor:
-    words = dyck.uniform(1000, 30, 5)
-    places = np.array([symbols.index("("), symbols.index(")")])
-    return nn.functional.one_hot(torch.from_numpy(places[words.tokens[:, :30]]), len(symbols))
+def one_hot(options: Options) -> torch.Tensor:
+    """1,000 strings of 30 symbols, each in the column where the options have it."""
+    alphabet = options.words.alphabet
+    symbols = options.symbols or alphabet
+    places = torch.tensor([symbols.index(symbol) for symbol in alphabet])
+    strings = torch.randint(len(alphabet), (1000, 30), generator=torch.Generator().manual_seed(5))
+    return nn.functional.one_hot(places[strings], len(symbols))
 
 
 @torch.no_grad()
-def decisions(module: nn.Module, symbols: str) -> np.ndarray:
-    return (module(one_hot(symbols).to(next(module.parameters()).dtype)) >= 0).numpy()
+def logits(module: nn.Module, symbols: torch.Tensor) -> np.ndarray:
+    return module(symbols.to(next(module.parameters()).dtype)).double().numpy()
+
+
+for module, _, given in READ.values():
+    if module.fc.state_dict().get("bias", torch.zeros(1)).any():
+        read = logits(module, one_hot(Options(**given)))
+        module.fc.bias.data -= torch.from_numpy(np.median(read, (0, 1)))  # so that decisions differ, too
 
 
 @pytest.mark.parametrize("form", ["pt", "former.pt", "safetensors", "npz"])
 @pytest.mark.parametrize("kind", READ)
 def test_what_is_read_decides_as_its_module(kind, form, tmp_path):
-    module, content, options = READ[kind]
-    saved, path = content(module.state_dict()), tmp_path / f"model.{form}"
+    module, content, given = READ[kind]
+    saved, path, options = content(module.state_dict()), tmp_path / f"model.{form}", Options(**given)
     if form.endswith("pt"):
         torch.save(saved, path, _use_new_zipfile_serialization=form == "pt")
     elif not isinstance(saved, dict) or not all(isinstance(t, torch.Tensor) for t in saved.values()):
@@ -320,16 +380,30 @@ def test_what_is_read_decides_as_its_module(kind, form, tmp_path):
         np.savez(path, **{name: tensor.detach().numpy() for name, tensor in saved.items()})
     else:
         save_file({name: tensor.detach().contiguous().clone() for name, tensor in saved.items()}, path)
-    model = modelfile.read(path, Options(**options))
-    theirs = decisions(module, options.get("symbols", "()"))
-    ours = decisions(model.network.to_torch(0), "()")
-    if theirs.shape[-1] == 1:
-        assert ours[..., 0].all()
-        ours = ours[..., 1:]
-    elif options.get("outputs") == ")(":
-        ours = ours[..., ::-1]
-    assert np.array_equal(ours, theirs)
+    model = modelfile.read(path, options)
+    allowed = options.words.outputs.replace("⊣", "$")
+    theirs = logits(module, one_hot(options))
+    names = options.outputs or (")" if theirs.shape[-1] == 1 else allowed)
+    theirs = dict(zip(names, np.moveaxis(theirs, -1, 0), strict=True))
+    yes = {name: one >= np.log(options.threshold / (1 - options.threshold)) for name, one in theirs.items()}
+    if options.decide == "argmax":
+        winner = np.argmax(list(theirs.values()), axis=0)
+        yes = {name: winner == n for n, name in enumerate(names)}
+    # Of Dyck-1 each network decides on ( and on ), the latter where the word may not end.
+    closing = [yes[name] == (name != "$") for name in names if name != "("]
+    expected = [np.stack([yes.get("(", closing[0] | True), one], -1) for one in closing]
+    if not options.dyck:
+        expected = [np.stack([yes[name] for name in allowed], -1)]
+    elif options.decide == "argmax":
+        assert np.array_equal(*closing)
+        expected = expected[:1]
+    assert len(model.network) == len(expected)
+    alone = one_hot(Options(language=options.language))
+    for run, decided in enumerate(expected):
+        assert np.array_equal(logits(model.network.to_torch(run), alone) >= 0, decided)
     assert {"layer", "symbols", "outputs", "numbers"} <= set(model.taken)
+    if saved.keys() == module.state_dict().keys() if isinstance(saved, dict) else False:
+        assert modelfile.from_module(module, options).network == model.network
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -341,6 +415,12 @@ def test_what_is_refused_is_named(kind, tmp_path):
         modelfile.read(tmp_path / "model.pt")
     assert "\n" not in str(error.value)
     assert str(error.value).isprintable()
+
+
+def test_what_the_metadata_of_safetensors_say_is_heard(tmp_path):
+    save_file(Net(relu()).state_dict(), tmp_path / "m.safetensors", {"format": "pt", "nonlinearity": "tanh"})
+    with pytest.raises(BadModel, match="nonlinearity = tanh"):
+        modelfile.read(tmp_path / "m.safetensors")
 
 
 def in_zip(*names: str) -> bytes:
@@ -389,4 +469,5 @@ def test_a_parametrized_module_is_taken_as_it_computes(kind):
     nn.utils.parametrize.register_parametrization(net.fc, "weight", kind())
     network = modelfile.from_module(net).network
     assert np.array_equal(network.parameters["output.weight"][0], net.fc.weight.detach().numpy())
-    assert np.array_equal(decisions(network.to_torch(0), "()"), decisions(net, "()"))
+    words = one_hot(Options())
+    assert np.array_equal(logits(network.to_torch(0), words) >= 0, logits(net, words) >= 0)

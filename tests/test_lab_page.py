@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 from safetensors.torch import save
+from test_kinds_of_file import READ, REFUSED
 from torch import nn
 
 from counting import cells, dyck, evaluation, lab, modelfile, rounding
@@ -232,6 +235,40 @@ def test_a_file_that_is_dropped_is_read_as_python_reads_it(
     word = Words.from_strings(["".join("()"[n % 2] * length for n, length in enumerate(lengths))])
     failed = evaluation.first_failure(network, word)[0, 0]
     assert f"First wrong at step {failed} of {word.longest}" in result(own)
+
+
+READS = """files => files.map(bytes => {
+  try { return counterLab.fromSafetensors(Uint8Array.from(atob(bytes), c => c.charCodeAt(0)).buffer, "f"); }
+  catch (error) { if (!(error instanceof counterLab.BadFile)) throw error; return null; }
+})"""
+
+
+def test_of_every_kind_of_file_the_lab_reads_what_python_reads_or_refuses_it(core: Page, tmp_path: Path) -> None:
+    """The rules stand twice, in modelfile and in file.js: what these take for a network is held to be the same."""
+    core.add_script_tag(path=SOURCES / "file.js")
+    kinds = {kind: content(module.state_dict()) for kind, (module, content, _) in READ.items()}
+    for kind, (content, _) in REFUSED.items():
+        kinds[kind] = content.state_dict() if isinstance(content, nn.Module) else content()
+    files = {}
+    for kind, state in kinds.items():
+        if isinstance(state, dict) and all(isinstance(t, torch.Tensor) for t in state.values()):
+            with suppress(ValueError, RuntimeError, NotImplementedError, KeyError):  # sparse, without numbers
+                files[kind] = save({name: t.detach().contiguous().clone() for name, t in state.items()})
+    found = core.evaluate(READS, [base64.b64encode(data).decode() for data in files.values()])
+    only_python = set()
+    for (kind, data), entry in zip(files.items(), found, strict=True):
+        (tmp_path / "m.safetensors").write_bytes(data)
+        try:
+            network = modelfile.load(tmp_path / "m.safetensors")
+        except modelfile.BadModel:
+            network = None
+        if entry:
+            assert networks([entry]) == network, kind
+        elif network:
+            only_python.add(kind)
+    assert len(files) > 80
+    folded = ("pruned", "weight-normalized", "an embedding of")
+    assert {kind for kind in only_python if not kind.startswith(folded)} == {"float64"}
 
 
 def test_what_is_found_in_a_file_can_be_linked_and_downloaded(own: Page, browser: Browser, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from counting import __main__ as command
-from counting import cells
+from counting import cells, languages
 from counting.cells import Networks
 
 
@@ -73,7 +74,7 @@ def test_undecided_is_3(exact, monkeypatch, capsys):
 
     certify = command.certificate.certify
     monkeypatch.setattr(
-        command.certificate, "certify", lambda *a: replace(certify(*a), proved=False, lower=500)
+        command.certificate, "certify", lambda *a, **k: replace(certify(*a, **k), proved=False, lower=500)
     )
     assert command.main(["certify", exact]) == 3
     assert "on those of fewer than 500 symbols it is" in capsys.readouterr().out
@@ -146,9 +147,74 @@ def test_swapped_columns_or_rows_get_a_hint(flip, hint, tmp_path, capsys):
     assert command.main(["certify", path, *hint.replace("'", "").split()]) == 0
 
 
+def with_rows(path: Path, weights: list[float], biases: list[float]) -> str:
+    state = cells.exact("relu").to_torch(0).state_dict()
+    torch.save(state | {"output.weight": torch.tensor(weights)[:, None], "output.bias": torch.tensor(biases)}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(("weights", "biases", "hint"), [
+    ([-20.0], [10.0], "--outputs '$'"),
+    ([-20.0, 0.0], [10.0, 10.0], "--outputs '$('"),
+    ([1.0, 3.0], [11.0, 10.0], "--outputs '$)' and --decide argmax"),
+])  # fmt: skip
+def test_an_output_that_says_closed_gets_a_hint(weights, biases, hint, tmp_path, capsys):
+    path = with_rows(tmp_path / "closed.pt", weights, biases)
+    assert command.main(["certify", path]) == 1
+    assert f"with {hint} it is right" in capsys.readouterr().out
+    assert command.main(["certify", path, *hint.replace("'", "").replace("and ", "").split()]) == 0
+
+
+@pytest.mark.parametrize(("end", "code"), [(-20.0, 0), (20.0, 1)])
+def test_an_output_for_the_end_is_a_third_decision(end, code, tmp_path, capsys):
+    path = with_rows(tmp_path / "ends.pt", [0.0, 20.0, end], [10.0, -10.0, 10.0])
+    assert command.main(["certify", path, "--outputs", "()$"]) == code
+    assert "output 2: may the word end" in capsys.readouterr().out
+    assert command.main(["show", path, "()", "--outputs", "()$", "--html", "--output", str(tmp_path / "a.html")]) == 0
+    assert ("no step" in capsys.readouterr().out) == (code == 0)
+
+
+def test_a_language_of_several_counters(tmp_path, monkeypatch, capsys):
+    """What it decides is tested elsewhere: here, what is printed of it."""
+    word = languages.shuffle(2).words(["[()]"])
+    for verdict, found, code in (("proved", None, 0), ("refuted", word, 1), ("undecided", None, 3)):
+        said = SimpleNamespace(verdict=verdict, counterexample=found, failing_step=found and 2, argument="So it is.")
+        monkeypatch.setattr(command.certificate, "certify_language", lambda *_, said=said: said)
+        path = saved(tmp_path / "shuffle.pt", cells.initialize("lstm", [0], 2, 4, 4))
+        assert command.main(["certify", path, "--language", "shuffle-2"]) == code
+        printed = capsys.readouterr().out
+        assert f"\n{verdict.capitalize()}: this network is " in printed and "So it is." in printed
+        assert ("[()]  (4 symbols)\nfails at  step 2" in printed) == (code == 1)
+        assert command.main(["certify", path, "--language", "shuffle-2", "--json"]) == code
+        assert json.loads(capsys.readouterr().out)["counterexample"] == (found and "[()]")
+
+
+@pytest.mark.parametrize(("arguments", "reason"), [
+    (["--language", "dyck-2"], "the languages are dyck-1, shuffle-2"),
+    (["--language", "shuffle-2", "--max-length", "8"], "--max-length is for dyck-1"),
+    (["--outputs", "(x"], "outputs are () in any order"),
+    (["--symbols", "(("], "symbols are () in any order"),
+    (["--decide", "argmax"], "argmax takes one of two outputs"),
+    (["--threshold", "1"], "a threshold is above 0 and below 1"),
+    (["--prefix", "ema."], "no tensor whose name begins with ema."),
+])  # fmt: skip
+def test_options_that_make_no_sense_are_2(arguments, reason, exact, capsys):
+    assert command.main(["certify", exact, *arguments]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert reason in printed.err
+
+
+def test_what_can_be_done_at_great_lengths_is_said_once(capsys):
+    for cell in ("gru", "gru", "relu"):
+        command._say_what_can_be_done(cell, 10**6)
+    command._say_what_can_be_done("gru", 1000)
+    assert capsys.readouterr().err.count("note: beyond ") == 2
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no locator"), PermissionError(13, "denied"), MemoryError()])
 def test_a_crash_is_2(error, exact, monkeypatch, capsys):
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(command.certificate, "certify", crash)

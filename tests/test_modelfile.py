@@ -98,7 +98,7 @@ class TestWhatIsRefused:
         ("module", "reason"),
         [
             (Owner(nn.LSTM(2, 2)), "hidden size must be 1"),
-            (Owner(nn.LSTM(3, 1)), "two symbols"),
+            (Owner(nn.LSTM(3, 1)), r"symbols \(\) one-hot"),
             (Owner(nn.LSTM(2, 1), outputs=3), "3 outputs"),
             (Owner(nn.GRU(2, 1, num_layers=2)), "one recurrent layer"),
             (Owner(nn.GRU(2, 1, bidirectional=True)), "one direction"),
@@ -194,7 +194,7 @@ class TestWhatIsRefused:
             modelfile.load(tmp_path / "pipe")
         with pytest.raises(BadModel, match="file name too long"):
             modelfile.load(tmp_path / ("x" * 300))
-        monkeypatch.setattr(modelfile, "LARGEST", 100)
+        monkeypatch.setattr(modelfile.formats, "LARGEST", 100)
         path = saved(tmp_path / "model.pt", cells.exact("lstm").to_torch(0).state_dict())
         with pytest.raises(BadModel, match="too large"):
             modelfile.load(path)

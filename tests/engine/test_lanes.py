@@ -8,7 +8,7 @@ import pytest
 from numba import float32, float64, int64, typeof, uint32
 
 from counting.engine import adam, block, layout
-from counting.engine.lanes import lane_loop
+from counting.engine.lanes import kernel
 
 REALS, BITS = float32[::1], uint32[::1]
 
@@ -33,7 +33,7 @@ def loops(kind):
 
 
 def assert_vectorized(function, signature):
-    compiled = lane_loop(function.py_func)
+    compiled = kernel()(function.py_func)
     compiled.compile(signature)
     (code,) = compiled.inspect_llvm().values()
     scalar, vector = code.count("fmul float"), code.count("fmul <")

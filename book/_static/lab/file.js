@@ -49,6 +49,7 @@
     }
     const data = bytes.subarray(8 + size);
     const tensors = new Map();
+    tensors.said = JSON.stringify(header.__metadata__ ?? "");
     const spans = [];
     for (const [name, one] of Object.entries(header)) {
       if (name === "__metadata__") continue;
@@ -110,6 +111,7 @@
     if (units !== 1 || shapeOf("weight_hh").length !== 2) throw new BadFile(`needs one unit; weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
     const cell = Object.keys(GATES).find((one) => GATES[one] === gates);
     if (!cell) throw new BadFile(`needs 4 gates (LSTM), 3 (GRU) or 1 (RNN); weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
+    if (cell === "relu" && /"(rnn_)?tanh"/i.test(tensors.said)) throw new BadFile("says that it is a tanh RNN, which is not in the lab.");
     const used = new Map(Array.from(layer, ([part, name]) => [`${part}_l0`, name]));
     const matrices = [...tensors].filter(([name, { shape }]) => ![...layer.values()].includes(name) && name.endsWith("weight") && !BEFORE.test(name) && shape.length === 2 && shape[1] === 1);
     if (matrices.length !== 1) throw new BadFile(`needs one read-out, nn.Linear(1, 1) or (1, 2); it has ${matrices.length}.`);
