@@ -2,6 +2,7 @@
 
     nice python benchmarks/refute.py                     10,000 networks and more, 1,000 words each; half an hour
     nice python benchmarks/refute.py --networks 100 --words 100
+    nice python benchmarks/refute.py --counters 2500     instead, so many of several counters of each kind, every word
 
 The networks: those of `results/`, PyTorch's initializations, and exact counters with noise. A certificate says that no
 word shorter than `lower_however` is read wrongly; a wrong step refutes it where what is read so far can be closed in
@@ -21,8 +22,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from counting import cells, certificate, dyck, results
+from counting import cells, certificate, dyck, languages, results
 from counting.cells import Networks
+from counting.sources import ROOT
 
 LONGEST = 100
 BATCHES = (64, 7, 1)
@@ -69,12 +71,26 @@ def paths(module: torch.nn.Module, words: dyck.Words, lower: int) -> Iterator[tu
     yield "float64", len(words), refuted(module.double(), words, lower)
 
 
+def every_short_word(networks: int) -> int:
+    """Hold so many certificates of shuffles and of aⁿbⁿcⁿ to brute force; AssertionError where one is refuted."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from test_several import held_to_brute_force, held_to_exponents, trained
+
+    for stem in ("powers-3-lstm-2-counting", "powers-3-lstm-3-counting", "powers-3-lstm-2-initial_scale"):
+        print(stem, held_to_exponents(trained(stem, networks // 3), languages.powers(3)), flush=True)
+    print("shuffle-2", held_to_brute_force(range(networks), 14), flush=True)
+    return 0
+
+
 def main() -> int:
     """Read the command line, certify, read words, print what was refuted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, default=1000)
+    parser.add_argument("--counters", type=int, help="certificates of several counters, held to every short word")
     parser.add_argument("--networks", type=int, default=200, help="at most so many of a file, or of a kind")
     options = parser.parse_args()
+    if options.counters:
+        return every_short_word(options.counters)
     warnings.filterwarnings("ignore", message="TF32")
     torch.set_num_threads(1)
     deepest = dyck.tower(LONGEST // 2).strings()

@@ -7,7 +7,7 @@
     search       a word that fails                 extremes     both at once, for the ReLU
     cycle        prefixes that leave the same bits exact        counters whose first rungs prove the rest
     many         certificates of many networks, or which are proved
-    several · onestep   networks of several counters, and the engine's step for them
+    several      networks of several counters: shuffles · powers, by onestep, the engine's step for them
 
 The network's own arithmetic is the engine's: IEEE float32 (or float64), every operation rounded to nearest,
 nothing fused; output k says yes iff its logit is ≥ 0. That sigmoid and tanh are monotone, which the LSTM's

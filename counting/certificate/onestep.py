@@ -11,8 +11,24 @@ import numpy as np
 from counting import evaluation
 from counting.cells import Networks
 from counting.engine.activations import sigmoid, tanh
-from counting.engine.lanes import kernel
+from counting.engine.lanes import inlined, kernel
 from counting.languages import Words
+
+SATURATED = np.float32(9)
+"""tanh is ±1 in float32 from here on."""
+
+MAX_DEPTH = 2**20
+"""Proofs are for words of any length with every counter up to this."""
+
+AWAY = np.float32(2.0**100)
+"""Beyond every cell."""
+
+EMPTY = np.array([np.inf, -np.inf], np.float32)[:, None, None]
+"""The box of nothing."""
+
+
+class Undecided(Exception):
+    """What stands in the way of a proof."""
 
 
 def _arrays(network: Networks) -> tuple[np.ndarray, ...]:
@@ -43,6 +59,43 @@ def right_on(networks: Networks, words: Words) -> np.ndarray:
     """Tell which runs are right on all these words: bool (runs,)."""
     each = (networks[run] for run in range(len(networks)))
     return np.array([bool((first_failure(network, words) == words.lengths).all()) for network in each], bool)
+
+
+
+def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, ...]:
+    """Give what a symbol makes of boxes: h and c, the logits, the forget gates and what is added to f c.
+
+    h, c, and what is given: (2, boxes, units), or for the logits (2, boxes, outputs); the lower ends, then the upper.
+    Every rounded operation, sigmoid and tanh are monotone, so the ends of intervals go to the ends of intervals.
+    """
+    boxes, units = h.shape[1:]
+    kept, added = np.empty((2, 2, boxes, units), np.float32)
+    logits = np.empty((2, boxes, network.sizes[2]), np.float32)
+    h, c = np.array(h, np.float32), np.array(c, np.float32)
+    _image(*_arrays(network), h, c, logits, kept, added, symbol)
+    return h, c, logits, kept, added
+
+def hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Give the smallest boxes that hold both: lower ends, then upper ones."""
+    return np.stack([np.minimum(a[0], b[0]), np.maximum(a[1], b[1])])
+
+
+def right(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Tell which boxes of logits, (2, boxes, outputs), are right throughout; NaN never is."""
+    return np.asarray(np.where(targets, logits[0] >= 0, logits[1] < 0).all(axis=1))
+
+
+def new_rows(seen: set[bytes], *columns: np.ndarray) -> list[int]:
+    """Choose the rows of these columns that were not seen before, each once; they are seen from now on."""
+    if not len(columns[0]):
+        return []
+    rows = np.concatenate([np.ascontiguousarray(x).view(np.uint8).reshape(len(x), -1) for x in columns], axis=1)
+    new = []
+    for number, key in enumerate(map(bytes, np.ascontiguousarray(rows))):
+        if key not in seen:
+            seen.add(key)
+            new.append(number)
+    return new
 
 
 @kernel()
@@ -84,3 +137,45 @@ def _first_failure(drives, recurrent, bias, weight, output_bias, tokens, targets
                 first[word] = t
                 break
     return first
+
+
+@kernel()
+def _sums(weights, h, row, low, high):
+    """Fill the lower and upper ends of a matrix times h, summed in the engine's order."""
+    for line in range(len(weights)):
+        for unit in range(weights.shape[1]):
+            weight = weights[line, unit]
+            a, b = weight * h[0, row, unit], weight * h[1, row, unit]
+            least, most = (a, b) if weight >= 0 else (b, a)
+            low[line] = least if unit == 0 else low[line] + least
+            high[line] = most if unit == 0 else high[line] + most
+
+
+@kernel()
+def _image(drives, recurrent, bias, weight, output_bias, h, c, logits, kept, added, symbol):  # noqa: PLR0913  a kernel
+    """Advance the boxes in place."""
+    units = h.shape[2]
+    low, high = np.empty_like(bias), np.empty_like(bias)
+    for row in range(h.shape[1]):
+        _sums(recurrent, h, row, low, high)
+        for gate in range(4 * units):
+            low[gate] = drives[gate, symbol] + (low[gate] + bias[gate])
+            high[gate] = drives[gate, symbol] + (high[gate] + bias[gate])
+        for unit in range(units):
+            i, f, g, o = unit, units + unit, 2 * units + unit, 3 * units + unit
+            kept[0, row, unit], kept[1, row, unit] = sigmoid(low[f]), sigmoid(high[f])
+            least, most = _scaled(sigmoid(low[i]), sigmoid(high[i]), tanh(low[g]), tanh(high[g]))
+            added[0, row, unit], added[1, row, unit] = least, most
+            a, b = _scaled(kept[0, row, unit], kept[1, row, unit], c[0, row, unit], c[1, row, unit])
+            c[0, row, unit], c[1, row, unit] = a + least, b + most
+            a, b = _scaled(sigmoid(low[o]), sigmoid(high[o]), tanh(c[0, row, unit]), tanh(c[1, row, unit]))
+            h[0, row, unit], h[1, row, unit] = a, b
+        _sums(weight, h, row, logits[0, row], logits[1, row])
+        logits[0, row] += output_bias
+        logits[1, row] += output_bias
+
+
+@inlined
+def _scaled(least, most, low, high):
+    """Give the ends of [least, most] × [low, high], where least ≥ 0."""
+    return min(least * low, most * low), max(least * high, most * high)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from counting.certificate.several import Move
+from counting.certificate.powers import Move
 from counting.figures import style
 
 
@@ -42,17 +42,16 @@ def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
 
 def automaton(moves: Sequence[Move]) -> Figure:
     """Draw the run of a proved network on a word of powers: one circle for each control state, and what it adds."""
-    steady = [move for move in moves if move.times[1]]
     figure, (ax,) = style.axes(height=2.2)
-    for x, move in enumerate(steady):
-        steps = ", ".join(f"{step:+.3g}" for step in move.steps)
-        if x + 1 < len(steady):
+    for x, move in enumerate(moves):
+        steps = ", ".join("rest" if np.isnan(step) else f"{step:+.3g}" for step in move.steps)
+        if x + 1 < len(moves):
             ax.arrow(x + 0.3, 0, 0.36, 0, head_width=0.06, head_length=0.04, color="black")
         ax.plot(x, 0, "o", markersize=44, markerfacecolor="white", markeredgecolor=style.COLORS["lstm"])
         ax.text(x, 0, move.symbol, ha="center", va="center")
         ax.text(x, 0.42, f"cells {steps}", ha="center")
         ax.text(x, -0.5, "h = " + ", ".join(f"{h:.2g}" for h in move.h), ha="center")
-    ax.set_xlim(-0.6, max(len(steady), 2) - 0.4)
+    ax.set_xlim(-0.6, max(len(moves), 2) - 0.4)
     ax.set_ylim(-0.8, 0.8)
     ax.axis("off")
     return figure
