@@ -77,14 +77,14 @@ def load(data: bytes) -> object:
         return _former(data)
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
-    if len(members) < len(archive.infolist()):
-        raise BadModel("is an archive with two files of one name, of which PyTorch may read the other")
     if any(name.endswith("archive_format") or name.startswith("models/") for name in members):
         raise BadModel("is of torch.export, which holds a program: save module.state_dict() instead")
     if {"config.json", "model.weights.h5"} & {member.filename for member in archive.infolist()}:
         raise BadModel("is of Keras, which is not read: put its weights into an nn.LSTM, nn.GRU or nn.RNN")
     if "constants.pkl" in members:
         raise BadModel("is TorchScript, which holds code: save module.state_dict() instead")
+    if len(members) < len(archive.infolist()):
+        raise BadModel("is an archive with two files of one name, of which PyTorch may read the other")
     if "data.pkl" not in members:
         raise BadModel("is an archive without a data.pkl, so not of torch.save")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):

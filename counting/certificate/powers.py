@@ -44,8 +44,8 @@ NEAR = 64
 LEAST = 8
 """Fewer steps than this are not taken at once."""
 
-MOST_STEPS = 6000
-"""Steps in all after which there is no proof."""
+MOST_STEPS = 8000
+"""Steps in all after which there is no proof; moving the cells of 2¹⁴ words counts as one, too."""
 
 MOST_HALVED = 5
 """So often are words halved."""
@@ -158,6 +158,7 @@ class _Climb:
                 self._one(runs, symbol, targets[1:])
                 yield runs
             elif over.any():
+                self._pay(len(over) >> 14)
                 todo += runs.parts(over)
             elif self._repeat(runs, symbol, targets[:1]):
                 todo += runs.parts(np.minimum(runs.left, NEAR))
@@ -165,11 +166,14 @@ class _Climb:
                 self._one(runs, symbol, targets[:1])
                 todo.append(runs)
 
-    def _one(self, runs: _Runs, symbol: int, targets: np.ndarray) -> None:
-        """Take one step."""
-        self.steps += 1
+    def _pay(self, steps: int) -> None:
+        self.steps += steps
         if self.steps > MOST_STEPS:
             raise Undecided("it does not come to rest")
+
+    def _one(self, runs: _Runs, symbol: int, targets: np.ndarray) -> None:
+        """Take one step."""
+        self._pay(1)
         runs.h, runs.hull, logits, kept, added = image(self.network, runs.h, runs.hull, symbol)
         if not right(logits, targets).all():
             raise Undecided("an output may be wrong for large n")
@@ -187,6 +191,7 @@ class _Climb:
         else:
             return False
         h, c, counts, steps = cycle
+        self._pay(len(runs.n) >> 14)
         times = _room(runs, c, counts[0], steps)
         times -= times % period
         if times.max() < LEAST:
