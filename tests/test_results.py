@@ -378,8 +378,13 @@ SWEEPS = {
     *(f"counting-lstm-only-{name}" for name in ingredients("lstm")),
     *(f"counting-relu-{how}-{name}" for how in ("only", "without") for name in ingredients("relu")),
     *(f"counting-{name}" for name in ("gru-final", "relu-constant", "relu-double", "relu-tracked-double")),
-    *(f"powers-3-lstm-2-{kind}" for kind in ("paper", "initial_scale", "gate_gain", "counting")),
-    *(f"{task}-{kind}" for task in ("powers-3-lstm-3", "shuffle-2-lstm-2") for kind in ("paper", "counting")),
+    *(
+        f"{task}-{kind}"
+        for task in ("shuffle-2-lstm-2", "shuffle-3-lstm-3", "powers-2-lstm-2", "powers-3-lstm-2", "powers-3-lstm-3")
+        for kind in ("paper", "counting")
+    ),
+    *(f"powers-3-lstm-2-{kind}" for kind in ("initial_scale", "gate_gain")),
+    *("shuffle-2-relu-2-counting", "shuffle-2-gru-2-paper", "powers-4-lstm-3-counting"),
     *(f"robust-{cell}-longest-{n}" for cell in ("lstm", "relu") for n in (6, 10, 20, 30, 50)),
     *(f"robust-{cell}-rate-{n}" for cell in ("lstm", "relu") for n in ("0.333", "0.5", "1", "2", "3")),
     *(f"robust-{cell}-set-{n}" for cell in ("lstm", "relu") for n in (21, 22, 23, 24, 25)),
