@@ -38,8 +38,8 @@ RECURRENT = re.compile(r"(?P<owner>.*?)(?P<name>(weight|bias)_(ih|hh))(?P<layer>
 """Names of a recurrent layer's or cell's parameters."""
 
 BOOKKEEPING = re.compile(
-    r"(optim|lr_sched|sched|rng|.*_rng|random|callbacks|loops|loss|.*_loss|.*losses|epoch|step"
-    r"|global_step|history|metrics|hyper_parameters|hparams|config|args)\w*",
+    r"(optim|optimi[sz]er|(lr_)?sched(uler)?|(\w+_)?rng|random|callback|loop|(\w+_)?loss(es)?|epoch|(global_)?step"
+    r"|history|metric|hyper_parameter|hparam|config|cfg|arg)s?(_states?|_dict|_name|_type)*",
     re.IGNORECASE,
 )
 """Branches of a checkpoint, beside the state_dict, that a network does not compute with."""

@@ -130,6 +130,9 @@ def from_module(module: nn.Module, options: Options | None = None) -> Model:
         leaf = type(part).__module__.startswith("torch.nn.modules.") and not any(part.children())
         if leaf and part is not module and ".parametrizations." not in f".{name}." and not isinstance(part, harmless):
             raise BadModel(f"the module has {name}, an nn.{type(part).__name__}, which would be passed over")
+        kinds = [type(step) for step in part] if isinstance(part, nn.Sequential) else []
+        if nn.Sigmoid in kinds and nn.Linear in kinds[kinds.index(nn.Sigmoid) :]:
+            raise BadModel("the module has an nn.Sigmoid before an nn.Linear, which would be passed over")
     nonlinearity = {part.nonlinearity for part in module.modules() if isinstance(part, nn.RNN | nn.RNNCell)}
     if len(nonlinearity) == 1:
         options = replace(options or Options(), nonlinearity=nonlinearity.pop())

@@ -340,6 +340,10 @@ REFUSED = {
         lambda: {"model": Net(relu()).state_dict(), "args": {"activation": "elu"}},
         "activation = elu",
     ),
+    "weights that only sound like a checkpoint's steps": (
+        lambda: {"model": weights(), "step_embedding": {"weight": torch.ones(2, 2)}},
+        "step_embedding",
+    ),
     "a long name with control characters": (
         lambda: {**Net(lstm()).state_dict(), "\x1b[31m" + "x" * 150: torch.ones(3)},
         "�.31mx{60,80}… ",

@@ -304,3 +304,14 @@ def test_small_files_end_soon_in_little_memory(name, zipped, tmp_path):
         "except modelfile.BadModel as error: sys.exit(7 if 'memory' not in str(error).lower() else 8)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 7
+
+
+def test_a_sigmoid_between_layers_is_no_part_to_pass_over():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = nn.LSTM(2, 1)
+            self.head = nn.Sequential(nn.Sigmoid(), nn.Linear(1, 2))
+
+    with pytest.raises(BadModel, match="Sigmoid before an nn.Linear"):
+        modelfile.from_module(Last())
