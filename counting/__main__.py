@@ -28,6 +28,7 @@ try:
     from counting import certificate, files, modelfile
     from counting.cells import Networks
     from counting.certificate import Certificate, SeveralCertificate
+    from counting.certificate.onestep import MAX_DEPTH as MAX_COUNT
     from counting.dyck import Words
     from counting.modelfile import Model, Options
 except ImportError as error:  # not as Python's own exit code 1, which means refuted
@@ -86,7 +87,8 @@ class Finding:
         if not found or not self.model or isinstance(found, Certificate):
             return str(found or "Error")
         claims = {"proved": "right on every", "refuted": "wrong on a", "undecided": "perhaps right on every"}
-        claim = f"this network is {claims[found.verdict]} word of {self.model.taken['language']}."
+        reach = "" if found.verdict == "refuted" else f" with counts up to {MAX_COUNT:,}, in the engine's arithmetic"
+        claim = f"this network is {claims[found.verdict]} word of {self.model.taken['language']}{reach}."
         lines = [f"{found.verdict.capitalize()}: {claim}"]
         if word := self.word:
             shown = word if len(word) <= 60 else f"{word[:30]} … {word[-30:]}"
