@@ -125,10 +125,12 @@
         ? `Right at all ${lab.count(steps)} steps.`
         : `First wrong at step ${lab.count(seen.firstFailure)} of ${lab.count(steps)}.`;
     const number = (value) => value.toFixed(3).replace("-", "−");
-    const says = [1, 3].map((output) => `${seen.logits[step][output] >= 0 ? "" : "no "}${BRACKETS[output]}`).join(" and ");
+    const allowed = (yes) => Array.from(BRACKETS).filter((_, output) => yes(output)).join(" ") || "nothing";
+    const says = allowed((output) => seen.logits[step][output] >= 0);
+    const due = allowed((output) => output % 2 === 0 || seen.counts[step][output >> 1] > 0);
     find("[data-text=state]").textContent =
       `Step ${lab.count(step)}: ${seen.counts[step].join(" and ")} open; cells ${at.map(number).join(" and ")}; ` +
-      `it says that next may come ${says}.`;
+      `it allows ${says} next${says === due ? "" : `, where ${due} may come`}.`;
   }
 
   lab.pairs.forEach(({ name }, n) => choice.append(new Option(name, n)));
