@@ -66,7 +66,7 @@ Parameter = Whole | Real | Choice
 SEED = Whole(0, "which words are drawn, and which initial networks", 0, 2**31 - 1)
 EPOCHS = Whole(30, "how often each network reads its training words", 2, 1000)
 RUNS = Whole(100, "networks of each cell", 10, 10_000)
-RATE_RUNS = Whole(50, "networks of each cell at every other learning rate", 5, 10_000)
+RATE_RUNS = Whole(50, "networks of each cell at every other learning rate", 2, 10_000)
 _TRAINED = {"runs": RUNS, "epochs": EPOCHS, "seed": SEED}
 _RATES = {"runs": RUNS, "rate_runs": RATE_RUNS, "epochs": EPOCHS, "seed": SEED}
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nbformat import NotebookNode
+from test_claims import GLUED, glued, prose
 
 from counting import chapter
 from counting.chapter import PARAMETERS, Parameter, Real, Unfit, Whole
@@ -120,7 +121,7 @@ def test_needs_are_one_sentence() -> None:
 
 def smallest(parameter: Parameter) -> object:
     if isinstance(parameter, Whole):
-        return max(parameter.low, 5) if parameter.default == 30 else parameter.low
+        return parameter.low
     return parameter.high if isinstance(parameter, Real) else parameter.among[-1]
 
 
@@ -162,14 +163,34 @@ def texts(notebook: NotebookNode) -> list[str]:
     ]
 
 
+def sentences(path: Path) -> str:
+    """What the page says in prose and captions, glued values in place; NaN alone is a dash on it."""
+    values = {key: re.sub("^nan$", chapter.DASH, text.strip("'")) for key, text in glued(path).items()}
+    return GLUED.sub(lambda found: found[0] if found[1] else values[found[2]], prose(path))
+
+
+NONSENSE = r"\b(?:nan|inf)\b|(?<=\w )None\b|\d of 0(?![\d.])|\b1 of 1 [a-zA-Z]|\bword of 0\b"
+
+
+def nonsense(text: str) -> list[str]:
+    """Each place that says it, with what stands around."""
+    return [text[max(0, found.start() - 60) : found.end() + 60] for found in re.finditer(NONSENSE, text)]
+
+
 @pytest.mark.parametrize(("name", "values"), settings(), ids=lambda part: part if isinstance(part, str) else "")
-def test_a_chapter_runs_to_its_end(name: str, values: dict[str, object]) -> None:
+def test_a_chapter_runs_to_its_end(name: str, values: dict[str, object], tmp_path: Path) -> None:
     before = state(notebooks.ROOT / "results") | state(notebooks.ROOT / "book")
     executed = chapters.run(PATHS[name], values)
     assert before == state(notebooks.ROOT / "results") | state(notebooks.ROOT / "book")
     assert "**A trial:**" in "".join(texts(executed))
     for cell in notebooks.code_cells(executed):
         assert not [output for output in cell.outputs if output.get("name") == "stderr"], cell
-    # NaN alone is a dash on the page; within a text or a table it is nonsense.
-    nonsense = [text for text in texts(executed) if re.search(r"\bnan\b|\binf\b", text) and text.strip("'") != "nan"]
-    assert nonsense == []
+    notebooks.write(executed, tmp_path / "page.ipynb")
+    found = [text for text in texts(executed) if text.strip("'") != "nan"]
+    assert [line for text in [*found, sentences(tmp_path / "page.ipynb")] for line in nonsense(text)] == []
+
+
+def test_nonsense_is_seen() -> None:
+    said = "of nan %", "0 of 0 runs", "1 of 1 is", "a word of 0 symbols", "the first None"
+    assert [len(nonsense(text)) for text in said] == [1] * len(said)
+    assert nonsense("1 of 10, 5 of 0.5, 1 of 1,000, a state of 0, information. None of") == []
