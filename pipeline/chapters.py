@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from multiprocessing import parent_process
 from pathlib import Path
 
 import nbclient.exceptions
@@ -83,7 +84,7 @@ def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int
         try:
             papermill.execute_notebook(
                 start, end, parameters, kernel_name="python3", cwd=empty,
-                execution_timeout=timeout, progress_bar=sys.stderr.isatty(),
+                execution_timeout=timeout, progress_bar=sys.stderr.isatty() and parent_process() is None,
                 kernel_manager_class=kernel.manager(settings),
             )
         except papermill.PapermillExecutionError as error:
