@@ -120,11 +120,11 @@
       label("second cell ↑", { x: edge / 2, y: 11, "text-anchor": "start" }),
     );
     const steps = seen.c.length;
-    find(".lab-result").textContent =
+    find(".lab-verdict").textContent =
       seen.firstFailure === steps
         ? `Right at all ${lab.count(steps)} steps.`
         : `First wrong at step ${lab.count(seen.firstFailure)} of ${lab.count(steps)}.`;
-    find(".lab-result").classList.toggle("is-right", seen.firstFailure === steps);
+    find(".lab-verdict").classList.toggle("is-right", seen.firstFailure === steps);
     const number = (value) => value.toFixed(3).replace("-", "−");
     const allowed = (yes) => Array.from(BRACKETS).filter((_, output) => yes(output)).join(" ") || "nothing";
     const says = allowed((output) => seen.logits[step][output] >= 0);
