@@ -376,6 +376,16 @@ class TestBuiltLab:
         for path in SOURCES.iterdir():
             assert (static / path.name).read_bytes() == path.read_bytes()
 
+    def test_two_counters_read_what_is_typed(self, page: Page) -> None:
+        verdict, state = page.locator(".lab-verdict"), page.locator("[data-text=state]")
+        assert "First wrong at step" in verdict.inner_text()
+        page.locator("[name=pair]").select_option(label=lab.pairs()[-1]["name"])
+        page.locator("[name=brackets]").fill("([)")
+        assert verdict.inner_text() == "Right at all 3 steps."
+        assert "0 and 1 open" in state.inner_text() and "allows ( [ ] next" in state.inner_text()
+        page.locator("[name=brackets]").fill("(]")
+        assert "Position 1 closes" in page.locator("#lab-two-error").inner_text()
+
     def test_opens_with_the_shortest_failing_word(self, page: Page) -> None:
         failed = evaluation.first_failure(*lab.first_shown())[0, 0]
         assert f"First wrong at step {failed} of" in result(page)
