@@ -8,6 +8,7 @@ of several files the worst, in the order 2, 1, 3, 0.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import dataclasses
 import itertools
@@ -22,17 +23,25 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tqdm import tqdm
+
+def _say(text: str) -> None:
+    """Print on stderr; where that is closed or full, nobody hears it, and the exit code still says what it means."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr)
+
 
 try:
+    from tqdm import tqdm
+
     from counting import certificate, files, modelfile
     from counting.cells import Networks
     from counting.certificate import Certificate, SeveralCertificate
     from counting.certificate.onestep import MAX_COUNT
     from counting.dyck import Words
     from counting.modelfile import Model, Options
-except ImportError as error:  # not as Python's own exit code 1, which means refuted
-    print(f"error: {error}", file=sys.stderr)
+except Exception as error:  # whatever a broken environment raises; not Python's own exit code 1, which means refuted
+    _say(f"error: {error}")
     sys.exit(2)
 
 EXIT = {"proved": 0, "refuted": 1, "undecided": 3}
@@ -114,18 +123,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who reads has enough. What is left in the buffer must not fail again when Python ends.
         _drop_output()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return 130
     # Exit code 1 means refuted, so no fault of whatever kind may end as Python's own exit code 1.
     except Exception as error:
-        print(f"error: {modelfile.printable(str(error) or type(error).__name__, 300)}", file=sys.stderr)
+        _say(f"error: {modelfile.printable(str(error) or type(error).__name__, 300)}")
         if isinstance(error, OSError):
             _drop_output()
     return BAD_INPUT
 
 
 def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with contextlib.suppress(OSError):  # then Python ends with 120, which is no verdict either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _taken(options: argparse.Namespace) -> Options:
@@ -191,10 +201,11 @@ def _certify(options: argparse.Namespace) -> int:
     taken = _taken(options)
     if not taken.dyck and options.max_length != MAX_LENGTH:
         raise ValueError("--max-length is for dyck-1; of other languages words of any length are decided on")
-    slow = threading.Timer(SILENT, lambda: print("still at it: a first call compiles for a while", file=sys.stderr))
+    slow = threading.Timer(SILENT, _say, ["still at it: a first call compiles for a while"])
     slow.daemon = True
     slow.start()
-    files = tqdm(options.file, disable=len(options.file) == 1 or not sys.stderr.isatty(), unit="file", leave=False)
+    watched = len(options.file) > 1 and sys.stderr is not None and sys.stderr.isatty()
+    files = tqdm(options.file, disable=not watched, unit="file", leave=False)
     try:
         found = [_finding(file, taken, options.max_length) for file in files]
     finally:
@@ -228,11 +239,10 @@ def _verdict(networks: Networks, max_length: int | None, replay: bool = True) ->
 def _say_what_can_be_done(cell: str, max_length: int | None) -> None:
     """Say, once for a cell, what is tried beyond the length to which all words are looked at."""
     if max_length and max_length > (longest := certificate.LONGEST[cell]):
-        print(
+        _say(
             f"note: beyond {longest:,} symbols a {'ReLU' if cell == 'relu' else cell.upper()} is proved right only "
             "where its states stay in a narrow band at every depth, and else refuted where one of some long words "
-            "fails, or undecided; that takes a second or some minutes",
-            file=sys.stderr,
+            "fails, or undecided; that takes a second or some minutes"
         )
 
 
@@ -280,7 +290,7 @@ def _print(found: list[Finding], options: argparse.Namespace) -> None:
             print(f"{one.file:<{width}}  {one.said.partition(chr(10))[0]}")
     for one in found:
         if one.error:
-            print(f"error: {one.error}", file=sys.stderr)
+            _say(f"error: {one.error}")
 
 
 def _parser() -> argparse.ArgumentParser:

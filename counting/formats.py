@@ -37,6 +37,9 @@ MOST_ENTRIES = 10_000
 RECURRENT = re.compile(r"(?P<owner>.*?)(?P<name>(weight|bias)_(ih|hh))(?P<layer>_l\d+)?(?P<reverse>_reverse)?")
 """Names of a recurrent layer's or cell's parameters."""
 
+PARAMETER = re.compile(r"(.*\.)?(weight|bias|_extra_state)|" + re.sub(r"\?P<\w+>", "", RECURRENT.pattern))
+"""Names under which only a tensor is read."""
+
 BOOKKEEPING = re.compile(
     r"(optim|optimi[sz]er|(lr_)?sched(uler)?|(\w+_)?rng|random|callback|loop|(\w+_)?loss(es)?|epoch|(global_)?step"
     r"|history|metric|hyper_parameter|hparam|config|cfg|arg)s?(_states?|_dict|_name|_type)*",
@@ -112,7 +115,9 @@ def _npz(archive: zipfile.ZipFile) -> dict[str, Tensor]:
         with archive.open(name) as member:
             # No more than it says, since a few bytes may unpack to many.
             array = np.load(io.BytesIO(member.read(LARGEST_NPZ)), allow_pickle=False)
-        tensors[name.removesuffix(".npy")] = Tensor(array.shape, array.dtype.name, partial(np.asarray, array))
+        if (plain := name.removesuffix(".npy")) in tensors:
+            raise BadModel(f"has two arrays named {printable(plain)}")
+        tensors[plain] = Tensor(array.shape, array.dtype.name, partial(np.asarray, array))
     return tensors
 
 
@@ -131,9 +136,12 @@ def flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
         seen.add((id(level), beside))
         state_dict = any(isinstance(v, Tensor) and RECURRENT.fullmatch(name) for name, v in _entries(level))
         for name, value in _entries(level):
+            path = f"{prefix}{name}"
+            if not beside and PARAMETER.fullmatch(name) and not isinstance(value, Tensor | dict | str | bool | None):
+                raise BadModel(f"holds {printable(path)}, which is no tensor, and would be passed over")
             if not isinstance(value, Tensor | Thing | dict | list | tuple | str):
                 continue
-            path, looked_at = f"{prefix}{name}", looked_at + (not isinstance(value, str))
+            looked_at += not isinstance(value, str)
             if depth > DEEPEST or len(path) > LONGEST_NAME or looked_at > MOST_ENTRIES:
                 raise BadModel("holds containers nested too deep, or too many tensors or too long names, for a network")
             kept = RECORDED if isinstance(value, Tensor) else BOOKKEEPING
@@ -148,8 +156,10 @@ def flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
                 )
             elif isinstance(value, dict | list | tuple | Thing):
                 waiting.append((f"{path}.", depth + 1, value, aside))
-            elif isinstance(value, str) and SAYS.fullmatch(name):
-                said[path] = value[:20].lower().removeprefix("rnn_")
+            # A function or class, torch.tanh say, is known by the last part of its name.
+            if isinstance(value, str | Thing) and SAYS.fullmatch(name):
+                says = value if isinstance(value, str) else value.name.rpartition(".")[2]
+                said[path] = says[:20].lower().removeprefix("rnn_")
     return tensors, said
 
 

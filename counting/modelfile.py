@@ -127,9 +127,16 @@ def from_module(module: nn.Module, options: Options | None = None) -> Model:
         nn.Sigmoid, nn.Dropout, nn.Identity, nn.Flatten, nn.Linear, nn.Embedding, nn.RNNBase, nn.RNNCellBase
     )  # fmt: skip
     for name, part in module.named_modules():
-        leaf = type(part).__module__.startswith("torch.nn.modules.") and not any(part.children())
-        if leaf and part is not module and ".parametrizations." not in f".{name}." and not isinstance(part, harmless):
-            raise BadModel(f"the module has {name}, an nn.{type(part).__name__}, which would be passed over")
+        leaf = part is not module and not any(part.children()) and ".parametrizations." not in f".{name}."
+        # A class that builds on a known one may compute anything in its own `forward`.
+        known = isinstance(part, harmless) and type(part).forward.__module__.startswith("torch.nn.modules.")
+        if leaf and not known:
+            raise BadModel(f"the module has {name}, of {type(part).__name__}, which would be passed over")
+        hooks = [*part._forward_hooks.values(), *part._forward_pre_hooks.values()]
+        if not all(type(hook).__module__.startswith("torch.nn.utils.") for hook in hooks):
+            raise BadModel(f"the module has a hook {f'on {name} ' if name else ''}that would be passed over")
+        if isinstance(part, nn.Embedding) and part.max_norm is not None:
+            raise BadModel(f"the module has {name}, an embedding with max_norm, which would be passed over")
         kinds = [type(step) for step in part] if isinstance(part, nn.Sequential) else []
         if nn.Sigmoid in kinds and nn.Linear in kinds[kinds.index(nn.Sigmoid) :]:
             raise BadModel("the module has an nn.Sigmoid before an nn.Linear, which would be passed over")

@@ -98,6 +98,8 @@ def _unpruned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 raise BadModel(f"has {printable(name)} and {printable(stem + second)}, whose shapes do not fit")
             numbers = _times if first == "_orig" else _normalized
             stem = stem.replace("parametrizations.", "")
+            if stem in tensors:
+                raise BadModel(f"has {printable(stem)} and, under other names, what it is made of")
             tensors[stem] = Tensor(other.shape, other.dtype, partial(numbers, one, other))
     return tensors
 

@@ -125,6 +125,7 @@ class _Machine:
         self.marked: list[list] = []
         self.memo: dict[int, object] = {}
         self.copied = 0
+        self.unnamed = 0
 
     def follow(self, file: io.BytesIO) -> object:
         start = file.tell()
@@ -172,7 +173,7 @@ class _Machine:
                 made: dict[str, Callable] = {
                     "TUPLE": tuple,
                     "LIST": list,
-                    "DICT": _dict,
+                    "DICT": self._dict,
                     "FROZENSET": lambda _: Thing("frozenset"),
                 }
                 self.stack.append(made[name](items))
@@ -182,7 +183,7 @@ class _Machine:
                     self.stack[-1].extend(items)
             case "SETITEM" | "SETITEMS":
                 items = [stack.pop(-2), stack.pop()] if name == "SETITEM" else self._marked()
-                _put(self.stack[-1], _dict(items))
+                _put(self.stack[-1], self._dict(items))
             case "GLOBAL":
                 stack.append(Thing(argument.replace(" ", ".")))
             case "STACK_GLOBAL":
@@ -224,6 +225,16 @@ class _Machine:
         items, self.stack = self.stack, self.marked.pop()
         return items
 
+    def _dict(self, items: list) -> dict:
+        """Keys and values in turn. A key that is no text or number cannot name a tensor; its kind and a number do."""
+        found = {}
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not (isinstance(key, str | float) or (isinstance(key, int) and abs(key) < 2**63)):
+                self.unnamed += 1
+                key = f"<{type(key).__name__} {self.unnamed}>"
+            found[key] = value
+        return found
+
     def _once(self, items: Any) -> Any:
         """Give items that are about to be copied. Raises BadModel where that was done too often."""
         self.copied += len(items)
@@ -236,23 +247,18 @@ class _Machine:
         name = function.name if isinstance(function, Thing) else "?"
         if name == "collections.OrderedDict":
             pairs = self._once(arguments[0]) if isinstance(arguments, tuple) and arguments else []
-            return _dict([part for key, value in pairs for part in (key, value)])
+            return self._dict([part for key, value in pairs for part in (key, value)])
         if name in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
             # A seventh argument says that the numbers stand there negated or conjugated.
             plain = not any(arguments[6:])
             return _tensor(*arguments[:4]) if plain else Tensor((), "unknown", lambda: np.zeros(()))
         if name in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
             return arguments[0]
+        if name.endswith(".getattr") and isinstance(arguments, tuple) and len(arguments) == 2:  # torch.tanh is named so
+            return Thing(f"{getattr(arguments[0], 'name', '?')}.{printable(arguments[1])}"[-LONGEST_NAME:])
         if name.startswith(("torch._utils._rebuild", "torch._tensor")) or name.endswith("multiarray._reconstruct"):
             return Tensor((), "unknown", lambda: np.zeros(()))
         return Thing(name, {"arguments": arguments})
-
-
-def _dict(items: list) -> dict:
-    """Keys and values in turn. A key that is no text or number cannot name a tensor; it is named by its kind."""
-    pairs = zip(items[::2], items[1::2], strict=True)
-    named = lambda key: isinstance(key, str | float) or (isinstance(key, int) and abs(key) < 2**63)  # noqa: E731
-    return {key if named(key) else f"<{type(key).__name__}>": value for key, value in pairs}
 
 
 def _put(target: object, items: dict) -> None:

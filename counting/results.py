@@ -236,7 +236,7 @@ def _runs(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> Runs:
         "format": manifest["format"] == FORMAT,
         "runs": list(seeds) == sweep.seeds,
         "digests": all(isinstance(d, str) for d in (manifest["code"], sweep.words, sweep.validation, sweep.start)),
-        "checkpoints": set(sweep.checkpoints) <= set(range(regimen.epochs + 1)),
+        "checkpoints": all(type(epoch) is int and 0 <= epoch <= regimen.epochs for epoch in sweep.checkpoints),
         "losses": (runs.losses.dtype, runs.losses.shape) == (np.float64, (3, len(seeds), regimen.epochs + 1)),
         "networks": kinds == {(len(seeds), regimen.dtype)}
         and len(tensors) == 1 + sum(len(networks.parameters) for networks in stacks),

@@ -344,6 +344,29 @@ REFUSED = {
         lambda: {"model": weights(), "step_embedding": {"weight": torch.ones(2, 2)}},
         "step_embedding",
     ),
+    "a state that a module keeps beside its tensors": (lambda: {**weights(), "fc._extra_state": 3.0}, "_extra_state"),
+    "a bias that is a list": (lambda: {**weights(), "fc.bias": [0.5, 0.5]}, "fc.bias, which is no tensor"),
+    "a bias that is a number": (lambda: {**weights(), "fc.bias": 0.5}, "fc.bias, which is no tensor"),
+    "a bias that is a storage": (
+        lambda: {**weights(), "fc.bias": torch.ones(2).untyped_storage()},
+        "fc.bias, which is no tensor",
+    ),
+    "two networks under names that are no text": (
+        lambda: {("a",): Net(lstm()).state_dict(), ("b",): Net(lstm()).state_dict()},
+        "found 2",
+    ),
+    "tanh itself": (
+        lambda: {"model": Net(relu()).state_dict(), "args": {"nonlinearity": torch.tanh}},
+        "nonlinearity = tanh",
+    ),
+    "a class of activations": (
+        lambda: {"model": Net(relu()).state_dict(), "args": {"activation": nn.Tanh}},
+        "activation = tanh",
+    ),
+    "a weight, and what it is made of": (
+        lambda: weights(**{"fc.weight_orig": torch.ones(2, 1), "fc.weight_mask": torch.zeros(2, 1)}),
+        "what it is made of",
+    ),
     "a long name with control characters": (
         lambda: {**Net(lstm()).state_dict(), "\x1b[31m" + "x" * 150: torch.ones(3)},
         "�.31mx{60,80}… ",

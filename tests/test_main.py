@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -231,6 +233,33 @@ def test_what_cannot_be_printed_is_2(sink, leaky):
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert "Exception ignored" not in run.stderr
+
+
+@pytest.mark.parametrize("sinks", [("full", "full"), ("full", None), ("quiet", "full"), ("quiet", None)])
+@pytest.mark.parametrize("more", [["--max-length", "30010"], ["nothing.pt"]])
+def test_that_nobody_hears_what_is_said_changes_no_verdict(sinks, more, exact, monkeypatch):
+    """A note that could not be written ended, while the error about it could not be either, as a refutation."""
+    with ExitStack() as opened:
+        for name, sink in zip(("stdout", "stderr"), sinks, strict=True):
+            path = {"full": "/dev/full", "quiet": os.devnull}.get(sink)
+            monkeypatch.setattr(sys, name, path and opened.enter_context(sink_of(path)))
+        monkeypatch.setattr(command, "_drop_output", lambda: None)
+        command._say_what_can_be_done.cache_clear()
+        heard = sinks[0] == "quiet" and more[0] != "nothing.pt"
+        assert command.main(["certify", exact, *more]) == (0 if heard else 2)
+
+
+def sink_of(path: str) -> io.TextIOWrapper:
+    """Open what says at each write whether it is full, and not when it is closed."""
+    return io.TextIOWrapper(io.FileIO(os.open(path, os.O_WRONLY), "w"), write_through=True)
+
+
+def test_an_environment_in_which_numba_cannot_begin_is_2(exact):
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "0"}
+    arguments = [sys.executable, "-m", "counting", "certify", exact]
+    run = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.splitlines()[-1].startswith("error: ")
 
 
 @pytest.mark.parametrize("form", ["svg", "png", "html"])

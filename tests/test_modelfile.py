@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn.utils import prune
 
 from counting import cells, modelfile, reference
 from counting.cells import Networks
@@ -315,3 +317,55 @@ def test_a_sigmoid_between_layers_is_no_part_to_pass_over():
 
     with pytest.raises(BadModel, match="Sigmoid before an nn.Linear"):
         modelfile.from_module(Last())
+
+
+class Negative(nn.Module):
+    """A layer without parameters."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return -x
+
+
+class Backwards(nn.Linear):
+    """A layer with a known one's parameters."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return -super().forward(x)
+
+
+def hooked() -> nn.Module:
+    module = nn.Linear(1, 2)
+    module.register_forward_hook(lambda module, given, made: -made)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (lambda: nn.ModuleDict({"more": Negative(), "output": nn.Linear(1, 2)}), "Negative"),
+        (lambda: Backwards(1, 2), "Backwards"),
+        (hooked, "a hook"),
+        (lambda: nn.ModuleDict({"e": nn.Embedding(2, 2, max_norm=1), "output": nn.Linear(1, 2)}), "max_norm"),
+    ],
+)
+def test_what_no_tensor_shows_of_a_module_is_no_part_to_pass_over(part, reason):
+    with pytest.raises(BadModel, match=reason):
+        modelfile.from_module(nn.ModuleDict({"rnn": nn.LSTM(2, 1), "part": part()}))
+
+
+def test_hooks_by_which_pytorch_keeps_a_weight_are_known():
+    module = nn.ModuleDict({"rnn": nn.LSTM(2, 1), "output": nn.Linear(1, 2)})
+    prune.random_unstructured(module["output"], "weight", amount=1)
+    network = modelfile.from_module(module).network
+    assert np.array_equal(network.parameters["output.weight"][0], module["output"].weight.detach().numpy())
+
+
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    state = nn.ModuleDict({"rnn": nn.LSTM(2, 1), "output": nn.Linear(1, 2)}).state_dict()
+    np.savez(tmp_path / "m.npz", **{name: one.numpy() for name, one in state.items()})
+    file = io.BytesIO()
+    np.save(file, np.ones(2, np.float32))
+    with zipfile.ZipFile(tmp_path / "m.npz", "a") as archive:
+        archive.writestr("output.bias", file.getvalue())
+    with pytest.raises(BadModel, match=r"two arrays named output\.bias"):
+        modelfile.read(tmp_path / "m.npz")

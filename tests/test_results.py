@@ -222,6 +222,8 @@ FORGED = {
     "another precision": lambda manifest: manifest["sweep"].update(regimen=PLAIN | {"dtype": "float64"}),
     "a checkpoint that is not there": lambda manifest: manifest["sweep"].update(checkpoints=[1, 2]),
     "a checkpoint less": lambda manifest: manifest["sweep"].update(checkpoints=[]),
+    "checkpoints of another type": lambda manifest: manifest["sweep"].update(checkpoints=[True]),
+    "more epochs than memory": lambda manifest: manifest["sweep"].update(regimen=PLAIN | {"epochs": 2**60}),
     "checkpoints that are no list": lambda manifest: manifest["sweep"].update(checkpoints=1),
     "seeds that are no list": lambda manifest: manifest["sweep"].update(seeds=3),
 }

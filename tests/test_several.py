@@ -214,6 +214,20 @@ def test_a_box_holds_what_the_step_makes_of_its_points(seed):
         assert np.array_equal(low, point)
 
 
+def test_what_is_repeated_is_read_rightly_everywhere():
+    """Of cells that all count, nothing but the outputs shows that a box which they can come to is misread."""
+    box = np.zeros((2, 1, 1), np.float32)
+    runs = powers._Runs(np.array([600]), np.array([600]), box.copy(), box, box)
+
+    def turn(h, c, counts):
+        misread = c[1] > 1  # a cell that is raised by 1/100: right where it is, wrong where it comes to
+        return h, np.where(misread, np.float32(np.nan), c), counts, np.full_like(c, 0.01)
+
+    assert powers._cycle(turn, runs, wide=False) is None
+    runs.left[:] = 60
+    assert powers._cycle(turn, runs, wide=False) is not None
+
+
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match="symbols and outputs"):
         certificate.certify_language(exact(2), languages.shuffle(3))

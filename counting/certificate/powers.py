@@ -234,10 +234,12 @@ def _cycle(turn: Callable[..., tuple[np.ndarray, ...]], runs: _Runs, wide: bool)
     for widening in range(WIDENINGS if wide else 3):
         start = np.where(counts, _reach(c, steps, int(runs.left.max())), c)
         after, cells, counted, moved = turn(h, start, counts)
+        if np.isnan(cells).any():  # before all else: of cells that count nothing else here looks at the outputs
+            return None
         inside = _within(after, h).all() and (_within(cells, start) | counted).all()
         if inside and (counted == counts).all() and (_within(moved, steps) | ~counts).all():
             return h, start, counts, steps
-        if np.isnan(cells).any() or not (wide or _within(after, h).all()):
+        if not (wide or _within(after, h).all()):
             return None
         counts, steps = counted, hull(steps, moved)
         if wide:
