@@ -1,27 +1,25 @@
 """What sharing a sweep among processes costs, and so what a million runs would cost on a cluster.
 
     python benchmarks/cluster.py                two minutes on two cores
-    python benchmarks/cluster.py --record       and keep the tables in results/measured/
+    python benchmarks/cluster.py --record       and keep the table in results/measured/
 
-Shards of the paper's LSTM on its own words, on the threads of this process and on those of others. The overhead is
-what a shard takes in which nothing is trained. What moves is what `pickle` makes of a shard's call and result,
-which any executor sends; `workers.cost` counts with these.
+A shard of the paper's LSTM on its own words, on one thread of this process. The overhead is what a shard takes in which
+nothing is trained. What moves is what `pickle` makes of a shard's call and result, which any executor sends;
+`workers.cost` counts with these.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import multiprocessing
 import pickle
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 
 from counting import dyck, measurements, regimens, training, workers
-from counting.regimens import Regimen
 
 REGIMEN = regimens.PAPER["lstm"]
 EPOCHS = 3
@@ -29,17 +27,6 @@ EPOCHS = 3
 SPLITS = dyck.paper_splits()
 EMPTY = 40
 """Shards in which nothing is trained, by which the overhead is measured."""
-
-
-def processes(count: int) -> Executor:
-    """Start so many workers."""
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-
-
-def train(regimen: Regimen, seeds: range, executor: Executor | None, threads: int | None = None) -> None:
-    """Train, and drop the runs."""
-    options = {"checkpoints": (), "threads": threads, "executor": executor, "progress": False}
-    training.train(regimen, SPLITS["train"], SPLITS["validation"], seeds, **options)
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
@@ -52,23 +39,6 @@ def seconds(call: Callable[[], object], times: int) -> float:
     return min(found)
 
 
-def scaling() -> pd.DataFrame:
-    """Measure runs per second of the whole regimen; each worker or thread has one shard."""
-    rows, regimen = [], REGIMEN.but(epochs=EPOCHS)
-    for kind, count in [("threads", 1), ("threads", 2), ("processes", 1), ("processes", 2)]:
-        with contextlib.ExitStack() as stack:
-            executor = stack.enter_context(processes(count)) if kind == "processes" else None
-            seeds = range(training.SHARD * count)
-
-            def sweep(regimen=regimen, seeds=seeds, executor=executor, threads=None if executor else count):
-                train(regimen, seeds, executor, threads)
-
-            sweep()  # starts the workers, loads kernels
-            whole = seconds(sweep, 3) * REGIMEN.epochs / EPOCHS
-        rows.append({"on": kind, "cores": count, "runs_per_second": len(seeds) / whole})
-    return pd.DataFrame(rows)
-
-
 def shard() -> pd.DataFrame:
     """Measure what `workers.cost` counts with: one row."""
     regimen, seeds = REGIMEN.but(epochs=EPOCHS), range(training.SHARD)
@@ -77,12 +47,13 @@ def shard() -> pd.DataFrame:
     call = (training._train_group, REGIMEN, train_words, validation, tuple(seeds), start, ())
     runs = training.train(REGIMEN.but(epochs=1), train_words[:1], validation, seeds, checkpoints=(), progress=False)
     epochs = REGIMEN.epochs - 1  # more losses than those runs have: 3 measures, 8 bytes each
-    alone = seconds(lambda: train(regimen, seeds, None, 1), 3) * REGIMEN.epochs / EPOCHS
+    options = {"checkpoints": (), "threads": 1, "progress": False}
+    alone = seconds(lambda: training.train(regimen, train_words, validation, seeds, **options), 3)
     return pd.DataFrame(
         [
             {
                 "runs": len(seeds),
-                "seconds": alone,
+                "seconds": alone * REGIMEN.epochs / EPOCHS,
                 "overhead_seconds": overhead(),
                 "bytes_sent": len(pickle.dumps(call)),
                 "bytes_returned": len(pickle.dumps(runs)) + 3 * 8 * epochs * len(seeds),
@@ -94,7 +65,7 @@ def shard() -> pd.DataFrame:
 def overhead() -> float:
     """Seconds to send a shard with all its words, unpack and check them, and return an answer: nothing is trained."""
     call = (REGIMEN, SPLITS["train"], SPLITS["validation"], tuple(range(training.SHARD)))
-    with processes(1) as pool:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_received, [call]))
         return seconds(lambda: list(pool.map(_received, [call] * EMPTY)), 3) / EMPTY
 
@@ -106,15 +77,14 @@ def _received(call: tuple) -> int:
 def main() -> None:
     """Read the command line, measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured/")
+    parser.add_argument("--record", action="store_true", help="keep the table in results/measured/")
     chosen = parser.parse_args()
-    tables = {"scaling": scaling(), "shard": shard()}
-    for table in tables.values():
-        print(table.to_string(index=False))
+    table = shard()
+    print(table.to_string(index=False))
     for cores in (2, 100, 10_000):
-        print(f"a million runs on {cores:,} cores: {workers.cost(1_000_000, cores, tables['shard'].iloc[0])}")
+        print(f"a million runs on {cores:,} cores: {workers.cost(1_000_000, cores, table.iloc[0])}")
     if chosen.record:
-        print(f"kept in {measurements.record('cluster', tables)}")
+        print(f"kept in {measurements.record('cluster', {'shard': table})}")
 
 
 if __name__ == "__main__":

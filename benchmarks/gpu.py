@@ -4,10 +4,11 @@
     python benchmarks/gpu.py --record
 
 Times are those of `train` and `first_failure` of `counting.gpu` and of the CPU on the clock, from given networks;
-packing, copying to the GPU and back and the loss on one word are part of them, compiling is not. The cores take the
-first of the runs only, enough to keep them busy, and the bits of these are compared. A symbol is one symbol of one word
-read by one run; in training forward and back, its share of the step of Adam included. In `first_failure` all symbols
-are counted, though both devices leave a word early: the ratio is fair, the rate is not.
+packing, copying to the GPU and back and the loss on one word are part of them, compiling is not. Training is one epoch
+on the paper's words. `first_failure` is asked of trained networks, once on words like those and once on words of 1,000
+symbols. The cores take the first of the runs only, enough to keep them busy, and the bits of these are compared. A
+symbol is one symbol of one word read by one run; in training forward and back, its share of the step of Adam included.
+In `first_failure` all symbols are counted, though both devices leave a word early: the ratio is fair, the rate is not.
 """
 
 from __future__ import annotations
@@ -21,30 +22,53 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from counting import cells, dyck, evaluation, gpu, measurements, regimens, training
+from counting import cells, dyck, evaluation, gpu, measurements, regimens, sweeps, training
 from counting.cells import Networks
 from counting.dyck import Words
 from counting.training import Runs
 
-RUNS, WORDS, EPOCHS = 100_000, 500, 2
+RUNS, FEW_WORDS = 100_000, 500
 CORES, ON_CORES = 2, 4_000
-DRAWN = 1_000
-"""Networks initialized by seed; the runs start from these, over and over."""
+TRAINED = 100
+"""Networks that chapter 2 trained; the runs are these, over and over."""
 
 
-def timed(call: Callable[[], Networks | np.ndarray]) -> tuple[float, Networks | np.ndarray]:
-    """Seconds of a call, and its result. A first call, which compiles, is not timed."""
-    call()
+def timed(call: Callable[[Words], Networks | np.ndarray], words: Words) -> tuple[float, Networks | np.ndarray]:
+    """Seconds of a call, and its result. A first call, on one word, compiles and is not timed."""
+    call(words[:1])
     start = time.perf_counter()
-    result = call()
+    result = call(words)
     return time.perf_counter() - start, result
 
 
 def trained(train: Callable[..., Runs], words: Words, start: Networks, **options: object) -> Networks:
-    """Train one run from each network of `start`."""
-    regimen = regimens.PAPER[start.cell].but(epochs=EPOCHS)
-    options = {"start": start, "checkpoints": [EPOCHS], "progress": False, **options}
-    return train(regimen, words, words[:1], range(len(start)), **options).checkpoints[EPOCHS]
+    """Train one run from each network of `start` for an epoch."""
+    regimen = regimens.PAPER[start.cell].but(epochs=1)
+    options = {"start": start, "checkpoints": [1], "progress": False, **options}
+    return train(regimen, words, words[:1], range(len(start)), **options).checkpoints[1]
+
+
+def tasks(nets: Networks, few: Networks) -> dict[str, tuple[Callable, Callable, Words]]:
+    """Give for each task what the GPU does with all networks, what the cores do with a few, and the words."""
+    splits = dyck.paper_splits()
+    short, long = splits["train"][:FEW_WORDS], splits["very_long"]
+    return {
+        "train": (
+            lambda words: trained(gpu.train, words, nets),
+            lambda words: trained(training.train, words, few, threads=CORES),
+            splits["train"],
+        ),
+        "first_failure": (
+            lambda words: gpu.first_failure(nets, words),
+            lambda words: evaluation.first_failure(few, words),
+            short,
+        ),
+        "first_failure, 1,000 symbols": (
+            lambda words: gpu.first_failure(nets, words),
+            lambda words: evaluation.first_failure(few, words),
+            long,
+        ),
+    }
 
 
 def measure(runs: int) -> pd.DataFrame:
@@ -52,23 +76,13 @@ def measure(runs: int) -> pd.DataFrame:
     from numba import cuda
 
     name = cuda.get_current_device().name
-    words, few = dyck.paper_splits()["train"][:WORDS], min(ON_CORES, runs)
+    few = min(ON_CORES, runs)
     rows = []
     for cell in cells.CELLS:
-        start = cells.initialize(cell, range(min(DRAWN, runs)))[np.arange(runs) % DRAWN]
-        tasks = {
-            "train": (
-                lambda start=start: trained(gpu.train, words, start),
-                lambda start=start: trained(training.train, words, start[:few], threads=CORES),
-            ),
-            "first_failure": (
-                lambda start=start: gpu.first_failure(start, words),
-                lambda start=start: evaluation.first_failure(start[:few], words),
-            ),
-        }
-        for task, (there, here) in tasks.items():
-            (gpu_s, found), (cpu_s, expected) = timed(there), timed(here)
-            symbols = (EPOCHS if task == "train" else 1) * int(words.lengths.sum())
+        nets = sweeps.paper(cell, TRAINED).checkpoints[30][np.arange(runs) % TRAINED]
+        for task, (there, here, words) in tasks(nets, nets[:few]).items():
+            (gpu_s, found), (cpu_s, expected) = timed(there, words), timed(here, words)
+            symbols = int(words.lengths.sum())
             rates = {"cpu symbols/s": few * symbols / cpu_s, "gpu symbols/s": runs * symbols / gpu_s}
             own = found[:few]
             same = own == expected if task == "train" else np.array_equal(own, expected)

@@ -30,7 +30,7 @@ from timing import Contestant
 from counting import cells, dyck, evaluation, measurements, reference, regimens, training
 from counting.dyck import Words
 
-MIXED, EQUAL, SHORT, LONG = ("the paper's", "30 symbols each", "10 symbols each", "200 symbols each")
+MIXED, EQUAL, LONG = ("the paper's", "30 symbols each", "200 symbols each")
 PUBLISHED, FLOOR, ENGINE = "PyTorch, published loop", "floor", "engine"
 NS, RATIO, DIFFERENCE = ("ns per symbol and run", "published loop / this", "largest difference")
 TOLERANCE, STEADY = 1e-3, 1e-4
@@ -45,9 +45,6 @@ def word_set(name: str) -> Words:
     if name == MIXED:
         # Any first words of them are as long as the others: the grammar's own order begins with short ones.
         return dyck.paper_splits()["train"][np.random.default_rng(0).permutation(10_000)[:2_000]]
-    if name == SHORT:
-        words = dyck.uniform(dyck.count(10), 10)
-        return words[np.arange(2_000) % len(words)]
     return dyck.uniform(2_000, 30) if name == EQUAL else dyck.uniform(256, 200)
 
 
@@ -198,8 +195,6 @@ def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
     ]
     if importlib.util.find_spec("floor"):
         entries.append((FLOOR, 1, task(2_000), Floor, (False,)))
-    if name == SHORT:
-        return entries[:2]
     entries += [
         ("JAX, jit of vmap of grad of scan", 1, task(100), jax_training, ("automatic",)),
         ("JAX, jit, gradient by hand", 1, task(400), jax_training, ("written",)),
@@ -318,7 +313,7 @@ def main(quick: bool, record: bool) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("two cores are needed, for the rows of the engine on two cores")
     rounds, chosen = (1, ("lstm",)) if quick else (3, cells.CELLS)
-    tasks = [(n, c) for n in (MIXED, EQUAL) for c in chosen] + [(SHORT, "lstm")]
+    tasks = [(n, c) for n in (MIXED, EQUAL) for c in chosen]
     trained = [compare(training_entries(cell, name, quick), rounds, training_difference) for name, cell in tasks]
     evaluated = [compare(evaluation_entries(cell, quick), rounds, evaluation_difference) for cell in chosen]
     tables = {"training": pd.concat(trained, ignore_index=True), "evaluation": pd.concat(evaluated, ignore_index=True)}

@@ -22,7 +22,6 @@ import pandas as pd
 
 NETWORKS = 100
 RUNS = (1, 10, 100, 1_000, 10_000)
-TRAINED_LENGTHS = (10, 100, 1_000, 10_000)
 READ_LENGTHS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 
@@ -42,13 +41,11 @@ def measured(call: Callable[[], object], symbols: int, runs: int) -> dict[str, f
 # What a process of its own measures. Each returns the numbers of a row.
 
 
-def train(cell: str, runs: int, words: int, length: int, cores: int) -> dict[str, float]:
-    """One epoch; length 0 means the paper's words."""
+def train(runs: int, cores: int) -> dict[str, float]:
+    """One epoch of LSTMs on 500 of the paper's words."""
     from counting import dyck, regimens, training
 
-    regimen, data = regimens.PAPER[cell].but(epochs=1), dyck.paper_splits()["train"][::5][:words]
-    if length:
-        data = dyck.zigzag(length, length // 2)[[0] * words]
+    regimen, data = regimens.PAPER["lstm"].but(epochs=1), dyck.paper_splits()["train"][::5][:500]
     options = {"checkpoints": [], "threads": cores, "progress": False}
     training.train(regimen, data[:1], data[:1], range(1), **options)
     options["start"] = training.initial_networks(regimen, range(runs))
@@ -98,18 +95,15 @@ def apart(task: str, *arguments: object, cache: str | None = None) -> dict[str, 
 
 
 def main(record: bool, quick: bool) -> None:
-    """Measure all tables: training by runs (500 of the paper's words) and by length; reading; starts."""
+    """Measure all tables: training by runs; reading; starts."""
     apart("begin")
-    runs, lengths = (RUNS[:3], TRAINED_LENGTHS[:2]) if quick else (RUNS, TRAINED_LENGTHS)
+    runs = RUNS[:3] if quick else RUNS
     reading = [(cell, n, cores) for cell in ("lstm", "gru", "relu") for n in READ_LENGTHS[-2 if quick else 0 :]
                for cores in (1, 2)]  # fmt: skip
     with tempfile.TemporaryDirectory() as cache:
         starts = [{"start": n} | apart("begin", cache=cache) for n in ("first", "second", "third")]
     rows = {
-        "runs": [{"runs": n, "cores": c} | apart("train", "lstm", n, 500, 0, c) for n in runs for c in (1, 2)],
-        "training": [
-            {"length": n, "cores": 1} | apart("train", "lstm", 128, max(2, 20_000 // n), n, 1) for n in lengths
-        ],
+        "runs": [{"runs": n, "cores": c} | apart("train", n, c) for n in runs for c in (1, 2)],
         "evaluation": [
             {"cell": cell, "length": n, "cores": c} | apart("read", cell, NETWORKS, n, c) for cell, n, c in reading
         ],

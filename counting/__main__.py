@@ -28,7 +28,7 @@ try:
     from counting import certificate, files, modelfile
     from counting.cells import Networks
     from counting.certificate import Certificate, SeveralCertificate
-    from counting.certificate.onestep import MAX_DEPTH as MAX_COUNT
+    from counting.certificate.onestep import MAX_COUNT
     from counting.dyck import Words
     from counting.modelfile import Model, Options
 except ImportError as error:  # not as Python's own exit code 1, which means refuted

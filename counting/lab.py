@@ -17,7 +17,7 @@ from counting.cells import Networks
 from counting.certificate import Certificate
 from counting.dyck import Words
 
-SCRIPTS = ("networks.js", "cells.js", "words.js", "file.js", "plot.js", "lab.js")
+SCRIPTS = ("networks.js", "cells.js", "words.js", "file.js", "plot.js", "lab.js", "two.js")
 """What the page loads, each after those it uses. The first is made by `script`, the others lie in `SOURCES`."""
 
 SOURCES = Path(__file__).resolve().parents[1] / "book" / "_static" / "lab"
@@ -28,6 +28,9 @@ RUNS = 12
 FILES = {"paper": "paper-{}", "counting": "counting-{}-final"}
 """Where networks come from: the paper's regimen, the one that learns to count."""
 
+PAIRS = {"paper": "paper’s training", "counting": "trained to count"}
+"""Regimens of the networks of two units, as the page calls them."""
+
 LONGEST = 10_000
 """Symbols of the longest word that a certificate looks at, where a network is not right on words of any length."""
 
@@ -36,9 +39,13 @@ GAINS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def script() -> str:
-    """Give the entries as JavaScript, one a line: `counterLab.networks = [...]`."""
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries())
-    return f"(globalThis.counterLab ??= {{}}).networks = [\n{lines}\n];\n"
+    """Give the entries as JavaScript, one a line: `counterLab.networks = [...]`, and `counterLab.pairs` likewise."""
+    stacks = {"networks": entries(), "pairs": pairs()}
+    lines = {
+        name: ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in stack)
+        for name, stack in stacks.items()
+    }
+    return "".join(f"(globalThis.counterLab ??= {{}}).{name} = [\n{text}\n];\n" for name, text in lines.items())
 
 
 def page(network: Networks, word: str | None, name: str) -> str:
@@ -110,6 +117,17 @@ def entries() -> list[dict[str, object]]:
             chosen = np.flatnonzero(runs.networks.finite)[:RUNS]
             seeds = [runs.seeds[run] for run in chosen]
             found += _described(runs.networks[chosen], origin, f"{path.parent.name}/{path.name}", seeds)
+    return found
+
+
+def pairs() -> list[dict[str, object]]:
+    """Give the networks of two units that read two kinds of brackets: name and parameters under PyTorch's names."""
+    found = []
+    for regimen, name in PAIRS.items():
+        runs = results.load(results.FOLDER / f"shuffle-2-lstm-2-{regimen}.safetensors")
+        for run in np.flatnonzero(runs.networks.finite)[: RUNS // 2]:
+            parameters = {key: _decimals(array[run]) for key, array in runs.networks.parameters.items()}
+            found.append({"name": f"{name}, seed {runs.seeds[run]}", "parameters": parameters})
     return found
 
 

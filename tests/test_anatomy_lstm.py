@@ -105,11 +105,6 @@ def test_closed_form_gives_the_brackets_lost(trained: Networks) -> None:
     assert np.abs(predicted - lost)[fine].max() <= 3
 
 
-def test_readout_slopes_are_those_of_the_sigmoid(nets: Networks) -> None:
-    y = 1 / (1 + np.exp(-evaluation.trace(nets, WORD).logits.astype(np.float64)))
-    assert np.allclose(lstm.readout_slopes(nets, WORD), y * (1 - y), atol=1e-12)
-
-
 class TestPredictor:
     def test_linearization_is_the_step_and_its_derivative(self, trained: Networks) -> None:
         steps = lstm.Linearized.of(lstm.oriented(trained), 6)

@@ -25,8 +25,12 @@ from counting.regimens import Regimen, Schedule
 class OnDevice(np.ndarray):
     """An array in the pretended GPU's memory."""
 
-    def copy_to_host(self) -> np.ndarray:
-        return np.array(self)
+    def copy_to_host(self, into: np.ndarray | None = None) -> np.ndarray:
+        if into is None:
+            return np.array(self)
+        assert into.flags.c_contiguous and into.dtype == self.dtype
+        into[:] = self
+        return into
 
 
 @dataclass
@@ -165,13 +169,13 @@ class TestThreadsOnTheCPU:
         expected = evaluation.first_failure(nets, words)
         assert np.array_equal(gpu.first_failure(nets, words), expected)
         assert len(np.unique(expected)) > 5
-        assert pretended.launched == [("first_failure", (2, len(words)))]
+        assert pretended.launched == [("first_failure", (-(-len(words) // LANES), len(nets)))]
 
-    def test_as_many_words_at_a_time_as_memory_holds(self, test_words, pretended):
-        nets, words = cells.initialize("relu", range(5)), test_words[:7]
-        pretended.free = 4 * (LANES * 4 + words.longest + 4)
+    def test_answers_on_as_many_runs_at_a_time_as_memory_holds(self, test_words, pretended):
+        nets, words = cells.initialize("relu", range(7)), test_words[:70]
+        pretended.free = 4 * len(words) * 8
         found = gpu.first_failure(nets, words)
-        assert [grid for _, grid in pretended.launched] == [(1, 3), (1, 3), (1, 1)]
+        assert [grid for _, grid in pretended.launched] == [(2, 3), (2, 3), (2, 1)]
         assert np.array_equal(found, evaluation.first_failure(nets, words))
 
     def test_no_networks(self, test_words, pretended):

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from test_kinds_of_file import READ, REFUSED
 from torch import nn
 
-from counting import cells, dyck, evaluation, lab, modelfile, rounding
+from counting import cells, dyck, evaluation, lab, languages, modelfile, rounding
 from counting.anatomy import functions, relu
 from counting.cells import Networks
 from counting.dyck import Words
@@ -44,7 +44,7 @@ TRACE = """([network, word]) => {
 def core(browser: Browser) -> Iterator[Page]:
     """An empty page with the lab's arithmetic and words, as they are in the sources."""
     page = browser.new_page()
-    for name in ("cells.js", "words.js"):
+    for name in ("cells.js", "words.js", "two.js"):
         page.add_script_tag(path=SOURCES / name)
     yield page
     page.close()
@@ -124,6 +124,30 @@ def test_moved_relus_are_those_that_python_makes(core: Page, u: float, ratio: fl
     assert networks(made) == moved
     found = np.array(core.evaluate(FIRST_FAILURES, [made, words.strings()]))
     assert np.array_equal(found, evaluation.first_failure(moved, words))
+
+
+PAIR = """([network, length, seed]) => {
+  const word = counterLab.randomPair(length, seed);
+  const {c, logits, firstFailure} = counterLab.tracePair(network, word);
+  return [word, c, logits, firstFailure];
+}"""
+
+
+def test_cells_and_logits_of_two_counters_are_pythons_to_the_bit(core: Page) -> None:
+    language = languages.shuffle(2)
+    for seed, entry in enumerate(lab.pairs()):
+        tokens, c, logits, first = core.evaluate(PAIR, [entry, 300, seed])
+        word = language.words(["".join(language.alphabet[symbol] for symbol in tokens)])
+        network = networks([{"cell": "lstm", **entry}])
+        expected = evaluation.trace(network, word)
+        assert np.array_equal(np.array(c, np.float32), expected.c[0])
+        assert np.array_equal(np.array(logits, np.float32), expected.logits[0])
+        assert first == evaluation.first_failure(network, word)[0, 0]
+
+
+@pytest.mark.parametrize(("text", "reason"), [("([x", "Position 2"), ("(]", "Position 1 closes"), (" ", "Type 1 to")])
+def test_a_word_of_two_kinds_that_is_none_is_refused(core: Page, text: str, reason: str) -> None:
+    assert reason in core.evaluate("text => counterLab.parsePair(text).error", text)
 
 
 def test_states_gates_and_logits_are_pythons_to_the_bit(core: Page, cell: str, entries, words: Words) -> None:

@@ -28,7 +28,7 @@ SMALLEST = 11  # pixels: the smallest text in a figure, on a phone too
 SMALLEST_POINTS = 10  # the same text as `counting.figures.style` draws it
 DOTS, SVG_DOTS = 200, 96  # pixels an inch, in a PNG and in an SVG
 MAX_WORDS = 15_000  # of the chapters, without appendices, captions and what is folded
-WORDS_A_VALUE = 45  # at least so many for each computed number, over the whole book
+WORDS_A_VALUE = 50  # at least so many for each computed number, over the whole book
 
 pytestmark = [
     pytest.mark.skipif(not PAGES, reason="no pages in _build/html: run `make book` first"),

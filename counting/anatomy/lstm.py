@@ -131,12 +131,6 @@ def brackets_lost(nets: Networks, peaks: np.ndarray) -> np.ndarray:
     return np.maximum(peaks - steps, 0.0)
 
 
-def readout_slopes(nets: Networks, word: Words) -> np.ndarray:
-    """Return y (1 − y) of both outputs after each symbol, float64 (runs, T, 2): a factor of every gradient."""
-    y = sigmoid(evaluation.trace(nets, word).logits.astype(np.float64))
-    return y * (1 - y)
-
-
 def predict_first_failure(nets: Networks, words: Words, damped: bool = True) -> np.ndarray:
     """First failure from the weights alone: float64 (runs, n), the word's length where none is predicted.
 

@@ -1,7 +1,7 @@
-"""One LSTM of any size from many states over one symbol: the engine's arithmetic, compiled once for every shape.
+"""One LSTM of any size over one symbol, from many states or many boxes of states: the engine's arithmetic.
 
-The engine is compiled for each shape, which takes longer than most certificates do. The tests hold this step to the
-engine's, bit by bit.
+The engine is compiled for each shape, which takes longer than most certificates do; this is compiled once. The tests
+hold its step to the engine's, bit by bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from counting.languages import Words
 SATURATED = np.float32(9)
 """tanh is ±1 in float32 from here on."""
 
-MAX_DEPTH = 2**20
+MAX_COUNT = 2**20
 """Proofs are for words of any length with every counter up to this."""
 
 AWAY = np.float32(2.0**100)
@@ -61,7 +61,6 @@ def right_on(networks: Networks, words: Words) -> np.ndarray:
     return np.array([bool((first_failure(network, words) == words.lengths).all()) for network in each], bool)
 
 
-
 def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, ...]:
     """Give what a symbol makes of boxes: h and c, the logits, the forget gates and what is added to f c.
 
@@ -75,6 +74,7 @@ def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple
     _image(*_arrays(network), h, c, logits, kept, added, symbol)
     return h, c, logits, kept, added
 
+
 def hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Give the smallest boxes that hold both: lower ends, then upper ones."""
     return np.stack([np.minimum(a[0], b[0]), np.maximum(a[1], b[1])])
@@ -83,19 +83,6 @@ def hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def right(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Tell which boxes of logits, (2, boxes, outputs), are right throughout; NaN never is."""
     return np.asarray(np.where(targets, logits[0] >= 0, logits[1] < 0).all(axis=1))
-
-
-def new_rows(seen: set[bytes], *columns: np.ndarray) -> list[int]:
-    """Choose the rows of these columns that were not seen before, each once; they are seen from now on."""
-    if not len(columns[0]):
-        return []
-    rows = np.concatenate([np.ascontiguousarray(x).view(np.uint8).reshape(len(x), -1) for x in columns], axis=1)
-    new = []
-    for number, key in enumerate(map(bytes, np.ascontiguousarray(rows))):
-        if key not in seen:
-            seen.add(key)
-            new.append(number)
-    return new
 
 
 @kernel()

@@ -21,7 +21,7 @@ from counting.cells import Networks
 from counting.certificate.onestep import (
     AWAY,
     EMPTY,
-    MAX_DEPTH,
+    MAX_COUNT,
     SATURATED,
     Undecided,
     first_failure,
@@ -109,7 +109,7 @@ def _known(letters: int) -> Words:
 
 
 def prove(network: Networks, language: Language) -> tuple[Move, ...]:
-    """Prove a network right for every exponent up to `MAX_DEPTH`: what it repeats. Raises Undecided."""
+    """Prove a network right for every exponent up to `MAX_COUNT`: what it repeats. Raises Undecided."""
     known = _known(language.symbols)
     if (first_failure(network, known) < known.lengths).any():
         raise Undecided("it fails on a small exponent")
@@ -122,7 +122,7 @@ class _Climb:
 
     def run(self) -> tuple[Move, ...]:
         """Read all words; give what the longest ones repeat."""
-        n, units = np.arange(READ + 1, MAX_DEPTH + 1), self.network.sizes[0]
+        n, units = np.arange(READ + 1, MAX_COUNT + 1), self.network.sizes[0]
         start = np.zeros((2, 1, units), np.float32)
         todo = [_Runs(n, n, np.zeros((2, units, len(n)), np.float32), start, start)]
         for symbol in range(self.language.symbols):

@@ -15,7 +15,7 @@ import numpy as np
 from counting import reference
 from counting.cells import Networks
 from counting.certificate import powers, shuffles
-from counting.certificate.onestep import MAX_DEPTH, Undecided, first_failure, new_rows, right, step
+from counting.certificate.onestep import MAX_COUNT, Undecided, first_failure, right, step
 from counting.languages import Language, Words, exponents, sample, shuffle
 from counting.languages import powers as powers_of
 
@@ -25,7 +25,7 @@ MOST_TRIED = 20_000
 
 @dataclass(frozen=True)
 class SeveralCertificate:
-    """A decision over all words of a language with every counter up to `MAX_DEPTH`, in the engine's arithmetic."""
+    """A decision over all words of a language with every counter up to `MAX_COUNT`, in the engine's arithmetic."""
 
     language: Language
     proved: bool
@@ -58,7 +58,7 @@ class SeveralCertificate:
 
 
 def certify_language(network: Networks, language: Language) -> SeveralCertificate:
-    """Decide whether a network is right on every word of a language with all counters up to `MAX_DEPTH`.
+    """Decide whether a network is right on every word of a language with all counters up to `MAX_COUNT`.
 
     network: a stack of one float32 network with the language's symbols and outputs; only an LSTM is ever proved.
     Raises ValueError for another.
@@ -85,10 +85,10 @@ def _proved(network: Networks, language: Language) -> SeveralCertificate:
     if language.ends:
         moves = powers.prove(network, language)
         argument = f"read for n up to {powers.READ}, and all others at once, with {len(moves)} repetitions"
-        return SeveralCertificate(language, True, language.symbols * MAX_DEPTH, argument, control=moves)
+        return SeveralCertificate(language, True, language.symbols * MAX_COUNT, argument, control=moves)
     states = shuffles.prove(network, language)
     argument = f"{states:,} states of a finite control are right; beyond, each cell counts one kind of brackets"
-    return SeveralCertificate(language, True, 2 * MAX_DEPTH, argument)
+    return SeveralCertificate(language, True, 2 * MAX_COUNT, argument)
 
 
 TRIED = (*range(1, 513), 1000, 2000, 5000)
@@ -161,7 +161,7 @@ def _shortest_prefix(network: Networks, language: Language) -> tuple[int, list[i
         below, after, cell, parent, symbols = (np.concatenate(x) for x in zip(*parts, strict=True))
         short = t + below.sum(axis=1) < best[0]
         below, after, cell, parent, symbols = (x[short] for x in (below, after, cell, parent, symbols))
-        chosen = new_rows(seen, below, after, cell)
+        chosen = _new_rows(seen, below, after, cell)
         depths, h, c = below[chosen], after[chosen], cell[chosen]
         came.append((parent[chosen], symbols[chosen]))
         if not len(depths):
@@ -169,6 +169,19 @@ def _shortest_prefix(network: Networks, language: Language) -> tuple[int, list[i
         if len(seen) > MOST_TRIED:
             return t + 1 + (t + 1) % 2, best[1]
     raise AssertionError("never")
+
+
+def _new_rows(seen: set[bytes], *columns: np.ndarray) -> list[int]:
+    """Choose the rows of these columns that were not seen before, each once; they are seen from now on."""
+    if not len(columns[0]):
+        return []
+    rows = np.concatenate([np.ascontiguousarray(x).view(np.uint8).reshape(len(x), -1) for x in columns], axis=1)
+    new = []
+    for number, key in enumerate(map(bytes, np.ascontiguousarray(rows))):
+        if key not in seen:
+            seen.add(key)
+            new.append(number)
+    return new
 
 
 def _back(came: list[tuple[np.ndarray, np.ndarray]], row: int) -> list[int]:

@@ -5,7 +5,7 @@ which stands for all above, and to the last symbols read. Boxes are widened unti
 
 From depth `top` on a cell is beyond `SATURATED`, so tanh is ±1 to the bit and h, and with it every gate, depends on
 that cell no longer. Its forget gate is exactly 1, so it counts its own kind of brackets, and where these close to
-top − 1 it is anywhere in its band, which is closed under its steps up and down at all depths to `MAX_DEPTH`.
+top − 1 it is anywhere in its band, which is closed under its steps up and down at all depths to `MAX_COUNT`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from counting.cells import Networks
-from counting.certificate.onestep import AWAY, EMPTY, MAX_DEPTH, SATURATED, Undecided, hull, image, right, step
+from counting.certificate.onestep import AWAY, EMPTY, MAX_COUNT, SATURATED, Undecided, hull, image, right, step
 from counting.engine.lanes import kernel
 from counting.languages import Language
 
@@ -42,7 +42,7 @@ MOST_ROUNDS = 400
 
 
 def prove(network: Networks, language: Language) -> int:
-    """Prove a network right on every word with depths up to `MAX_DEPTH`: how many boxes. Raises Undecided."""
+    """Prove a network right on every word with depths up to `MAX_COUNT`: how many boxes. Raises Undecided."""
     for memory in MEMORIES:
         try:
             return _Walk(network, language, memory).close()
@@ -172,7 +172,7 @@ class _Walk:
         entry, up, down = (np.sort(self.sign[j] * ends) for ends in (self.entry[:, j], *self.steps[:, :, j]))
         if not (entry[0] >= SATURATED and up[0] > 0 and down[1] < 0):
             raise Undecided("a cell that counts does not go up and down")
-        low, high, fine = _close_band(*entry, *up, *down, MAX_DEPTH - self.top + 1)
+        low, high, fine = _close_band(*entry, *up, *down, MAX_COUNT - self.top + 1)
         if not fine:
             raise Undecided("the band of a cell that counts does not close")
         return np.sort(self.sign[j] * np.array([low, high], np.float32))

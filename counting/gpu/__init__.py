@@ -27,7 +27,7 @@ from counting.training import Runs
 
 __all__ = ["NoGPU", "first_failure", "train"]
 
-MOST_WORDS_AT_A_TIME = 65_535
+MOST_RUNS_AT_A_TIME = 65_535
 """The most CUDA blocks in the second direction of a grid."""
 
 SHARE_OF_MEMORY = 0.8
@@ -81,7 +81,7 @@ def train(  # noqa: PLR0913  as `training.train`
 def first_failure(nets: Networks, words: Words) -> np.ndarray:
     """Find where each run first fails: int64 (runs, n), as `evaluation.first_failure`.
 
-    The GPU holds as many words at a time as its memory has room for. Raises NoGPU, and ValueError for no words.
+    As many runs at a time as the GPU's memory has room for the answers of. Raises NoGPU, and ValueError for no words.
     """
     check()
     if not len(words):
@@ -91,24 +91,22 @@ def first_failure(nets: Networks, words: Words) -> np.ndarray:
     failures = np.empty((len(nets), len(words)), np.int64)
     if not len(nets):
         return failures
-    blocks = np.stack(pack_blocks(nets.parameters))
-    on_device = cuda.to_device(blocks)
-    fitting = _free_memory() // (len(blocks) * LANES * 4 + words.longest + 4)
-    for some in workers.slices(len(words), min(max(1, fitting), MOST_WORDS_AT_A_TIME)):
-        read = np.ascontiguousarray(words.tokens[some]), np.ascontiguousarray(words.lengths[some])
-        grid = len(blocks), len(read[1])
-        found = cuda.device_array((*grid, LANES), np.int32)
-        launch("first_failure", (nets.cell, blocks.dtype.name), grid, on_device, *map(cuda.to_device, read), found)
-        failures[:, some] = np.moveaxis(found.copy_to_host(), 1, 2).reshape(-1, grid[1])[: len(nets)]
+    networks = cuda.to_device(np.stack(pack_blocks(nets.parameters)))
+    # Neighbouring threads have neighbouring words, and read their symbols side by side.
+    read = cuda.to_device(np.ascontiguousarray(words.tokens.T)), cuda.to_device(words.lengths)
+    fitting = min(max(1, _free_memory() // failures[:1].nbytes), MOST_RUNS_AT_A_TIME)
+    for runs in workers.slices(len(nets), fitting):
+        found = cuda.device_array(failures[runs].shape, np.int64)
+        grid = -(-len(words) // LANES), len(found)
+        launch("first_failure", (nets.cell, nets.dtype.name), grid, networks, *read, runs.start, found)
+        found.copy_to_host(failures[runs])
     return failures
 
 
 class Group:
     """Runs in training on the GPU; as `engine.train.Group` on a thread of the CPU."""
 
-    def __init__(
-        self, loss: str, start: Networks, seeds: tuple[int, ...], words: Words, validation: Words
-    ) -> None:
+    def __init__(self, loss: str, start: Networks, seeds: tuple[int, ...], words: Words, validation: Words) -> None:
         blocks = np.stack(pack_blocks(start.parameters))
         shape, dtype = (len(blocks), LANES), blocks.dtype
         self._runs, self._kind = len(seeds), (start.cell, dtype.name, loss)

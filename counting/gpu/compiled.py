@@ -24,6 +24,9 @@ from counting.gpu.threads import kernel_functions, signatures
 nvvm: Any = _nvvm
 jit: Any = cuda.jit  # numba-cuda's, whose options are others than those of Numba's own
 
+REGISTERS = 80
+"""The most registers of a thread in float32: it needs no more, and so 12 blocks fit on a multiprocessor at once."""
+
 _INEXACT = re.compile(
     r"^.*(\bfma\.|\bmad\.(rn\.|rz\.)?f|\.approx|\.ftz|\.full|\b(add|sub|mul|div|rcp|sqrt)\.f(32|64)).*$", re.MULTILINE
 )
@@ -71,8 +74,9 @@ def compiled(name: str, kind: tuple[str, ...], device: int) -> Any:
 
     Raises RuntimeError where its code would not have the CPU's bits.
     """
+    registers = REGISTERS if kind[1] == "float32" else None
     with exactly():
-        return jit(signatures(kind[1])[name], lto=False)(kernel_functions(*kind)[name])
+        return jit(signatures(kind[1])[name], lto=False, max_registers=registers)(kernel_functions(*kind)[name])
 
 
 def launch(name: str, kind: tuple[str, ...], grid: tuple[int, ...], *arguments: object) -> None:

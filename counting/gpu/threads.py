@@ -43,9 +43,9 @@ def _zero(array, rows):
 
 
 @inlined
-def _bit(chunks, word, t):
-    """Give bit t of a word's row of 32-bit chunks."""
-    return np.int32((chunks[word, t >> 5] >> np.uint32(t & 31)) & np.uint32(1))
+def _bit(chunk, t):
+    """Give bit t of a word's 32 bits."""
+    return np.int32((chunk >> np.uint32(t)) & np.uint32(1))
 
 
 @functools.cache
@@ -66,14 +66,21 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
         _zero(state, 3)
         _zero(adjoint, 2)
         share = like(1.0, slope) / like(length, slope)
-        for t in range(length):
-            step(shape, 0, weights, slope, _bit(brackets, word, t), state, tape[t], 0)
-            deep = like(_bit(depths, word, t), slope)
-            # One after the other, not in a loop: only arrays with constant indices become registers.
-            readout.step(shape, 0, loss_of, weights, like(1.0, slope), share, state, tape[t], gradient, 0)
-            readout.step(shape, 1, loss_of, weights, deep, share, state, tape[t], gradient, 0)
-        for t in range(length - 1, -1, -1):
-            step_back(shape, 0, weights, slope, _bit(brackets, word, t), tape[t], adjoint, gradient, 0)
+        # Neighbouring threads have other words. What they fetch at one time shall lie side by side, or each waits for
+        # all: bits come 32 at a time, and the way back is counted from the longest word's end, not from each one's own.
+        for chunk in range((length + 31) >> 5):
+            bracket, deep = brackets[word, chunk], depths[word, chunk]
+            for t in range(32 * chunk, min(length, 32 * chunk + 32)):
+                step(shape, 0, weights, slope, _bit(bracket, t & 31), state, tape[t], 0)
+                inside = like(_bit(deep, t & 31), slope)
+                # One after the other, not in a loop: only arrays with constant indices become registers.
+                readout.step(shape, 0, loss_of, weights, like(1.0, slope), share, state, tape[t], gradient, 0)
+                readout.step(shape, 1, loss_of, weights, inside, share, state, tape[t], gradient, 0)
+        for chunk in range(brackets.shape[1] - 1, -1, -1):
+            bracket = brackets[word, chunk]
+            for t in range(32 * chunk + 31, 32 * chunk - 1, -1):
+                if t < length:
+                    step_back(shape, 0, weights, slope, _bit(bracket, t & 31), tape[t], adjoint, gradient, 0)
 
     @of_a_run
     def train_run(
@@ -149,10 +156,12 @@ def kernel_functions(cell: str, dtype: str, loss: str = "mse") -> dict[str, Call
         both[0, block, lane] = mean
         both[1, block, lane] = last
 
-    def first_failure(parameters, tokens, lengths, failure):
-        block, word, lane = cuda.blockIdx.x, cuda.blockIdx.y, cuda.threadIdx.x
-        weights, state = cuda.local.array(_WEIGHTS, real), cuda.local.array(_STATE, real)
-        failure[block, word, lane] = run_failure(parameters[block, lane:], tokens[word], lengths[word], weights, state)
+    def first_failure(parameters, tokens, lengths, first, failure):
+        word, run = cuda.blockIdx.x * LANES + cuda.threadIdx.x, first + cuda.blockIdx.y
+        if word < len(lengths):
+            weights, state = cuda.local.array(_WEIGHTS, real), cuda.local.array(_STATE, real)
+            own = parameters[run // LANES, run % LANES :]
+            failure[cuda.blockIdx.y, word] = run_failure(own, tokens[:, word], lengths[word], weights, state)
 
     return dict(zip(KERNELS, (train_epoch, losses, first_failure), strict=True))
 
@@ -167,5 +176,5 @@ def signatures(dtype: str) -> dict[str, tuple[numba.types.Type, ...]]:
             *(i32[:, :, ::1], f64, f64, f64, f64, real[:, :, ::1], f64[:, ::1]),
         ),
         "losses": (blocks, tokens, i32[::1], f64, f64[:, :, ::1]),
-        "first_failure": (blocks, tokens, i32[::1], i32[:, :, ::1]),
+        "first_failure": (blocks, tokens, i32[::1], numba.int64, numba.int64[:, ::1]),
     }
