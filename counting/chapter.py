@@ -94,9 +94,9 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     },
     "08-certificates": _TRAINED | {
         "rate_runs": RATE_RUNS,
-        "max_length": Whole(1000, "symbols up to which every network is decided", 2, 10_000),
-        "wide": Whole(1200, "ReLU networks at the paper's rate", 20, 100_000),
-        "far": Whole(10_000, "symbols, for networks that are right up to max_length", 2, 100_000),
+        "max_length": Whole(1000, "symbols up to which every network is decided", 50, 10_000),
+        "wide": Whole(1200, "ReLU networks at the paper's rate", 100, 100_000),
+        "far": Whole(10_000, "symbols, for networks that are right up to max_length", 50, 100_000),
     },
     "09-learning-to-count": {
         "runs": Whole(1000, "networks of each cell in the final sweep", 2, 100_000),
@@ -190,7 +190,7 @@ def _banner(known: Mapping[str, Parameter], other: Mapping[str, object]) -> str:
 def need(found: int, least: int, what: str) -> None:
     """Stop the chapter with one sentence if its parameters gave fewer than `least` of what the rest is about."""
     if found < least:
-        raise Unfit(f"the page needs {least} {what}, and these parameters gave {found}: try more runs or epochs")
+        raise Unfit(f"the page needs {what}, at least {least}, and there are {found}: try more runs or epochs")
 
 
 def note(key: str, value: object) -> None:

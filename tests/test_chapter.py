@@ -115,7 +115,7 @@ def test_words_and_numbers() -> None:
 
 def test_needs_are_one_sentence() -> None:
     chapter.need(3, 3, "networks that validate")
-    with pytest.raises(Unfit, match="needs 3 networks that validate, and these parameters gave 2"):
+    with pytest.raises(Unfit, match="needs networks that validate, at least 3, and there are 2: try more"):
         chapter.need(2, 3, "networks that validate")
 
 
