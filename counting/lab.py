@@ -126,7 +126,7 @@ def pairs() -> list[dict[str, object]]:
     for regimen, name in PAIRS.items():
         runs = results.load(results.FOLDER / f"shuffle-2-lstm-2-{regimen}.safetensors")
         for run in np.flatnonzero(runs.networks.finite)[: RUNS // 2]:
-            parameters = {key: _decimals(array[run]) for key, array in runs.networks.parameters.items()}
+            parameters: object = {key: _decimals(array[run]) for key, array in runs.networks.parameters.items()}
             found.append({"name": f"{name}, seed {runs.seeds[run]}", "parameters": parameters})
     return found
 
