@@ -319,7 +319,7 @@ REFUSED = {
     "complex": (lambda: {n: t.to(torch.complex64) for n, t in weights().items()}, "unknown kind"),
     "without numbers": (lambda: Net(lstm()).to("meta").state_dict(), "unknown kind"),
     "NumPy arrays": (lambda: {n: t.numpy() for n, t in weights().items()}, "a NumPy array"),
-    "lists of numbers": (lambda: {n: t.tolist() for n, t in weights().items()}, "no tensors at all"),
+    "lists of numbers": (lambda: {n: t.tolist() for n, t in weights().items()}, "rnn.weight_ih_l0, which is no tensor"),
     "Keras's names": (lambda: {"lstm/kernel:0": torch.ones(2, 4)}, "lstm/kernel:0"),
     "an optimizer alone": (lambda: torch.optim.Adam(Net(lstm()).parameters()).state_dict(), "no tensors at all"),
     "one bias for both": (lambda: weights(Net(lstm(bias=False)), **{"rnn.bias": torch.ones(4)}), "rnn.bias"),

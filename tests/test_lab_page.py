@@ -315,6 +315,10 @@ def lstm_with(**more: torch.Tensor) -> dict[str, torch.Tensor]:
     return {**nn.ModuleDict({"rnn": nn.LSTM(2, 1), "fc": nn.Linear(1, 2)}).state_dict(), **more}
 
 
+def relu_state() -> dict[str, torch.Tensor]:
+    return nn.ModuleDict({"rnn": nn.RNN(2, 1), "fc": nn.Linear(1, 2)}).state_dict()
+
+
 @pytest.mark.parametrize(("content", "reason"), [
     (lambda: lstm_with(**{"emb.weight": torch.ones(2, 2)}), "emb.weight (2, 2), which would be passed over"),
     (lambda: lstm_with(**{"fc.bias": torch.full((2,), torch.nan)}), "no numbers"),
@@ -326,6 +330,8 @@ def lstm_with(**more: torch.Tensor) -> dict[str, torch.Tensor]:
     (lambda: {"fc.weight": torch.ones(2, 1)}, "needs a recurrent layer"),
     (lambda: save(lstm_with())[:-1], "is not whole"),
     (lambda: save(lstm_with()) + b"x", "is not whole"),
+    (lambda: lstm_with(**{f"{'emb' * 30_000}!.weight": torch.ones(0, 1)}), "a name of 90,008 characters"),
+    (lambda: save(relu_state(), {"activation": "elu"}), "activation = elu"),
     (lambda: b"PK\3\4" + bytes(100), "torch.save"),
     (lambda: b"\xff" * 7 + b"\0{}", "is not whole"),
     (lambda: b"", "is not safetensors"),

@@ -6,6 +6,7 @@
 (() => {
   const lab = (globalThis.counterLab ??= {});
   const LARGEST = 2 ** 20; // bytes: such a network has a few hundred
+  const LONGEST_NAME = 200; // characters: the patterns below take as long as the square of it
   const GATES = { lstm: 4, gru: 3, relu: 1 };
   const RECURRENT = /^(.*?)((?:weight|bias)_(?:ih|hh))(_l\d+)?(_reverse)?$/s;
   const BEFORE = /^(.*\.)?(\w*emb\w*|wte|pre|pre_\w*|in|inp|input\w*|in_proj\w*|proj_in|encoder)\.weight$/is; // no read-out
@@ -49,10 +50,11 @@
     }
     const data = bytes.subarray(8 + size);
     const tensors = new Map();
-    tensors.said = JSON.stringify(header.__metadata__ ?? "");
+    tensors.said = header.__metadata__ ?? {};
     const spans = [];
     for (const [name, one] of Object.entries(header)) {
       if (name === "__metadata__") continue;
+      if (name.length > LONGEST_NAME) throw new BadFile(`has a tensor with a name of ${lab.count(name.length)} characters, ${printable(name, 20)}.`);
       const { shape, dtype, data_offsets: span } = one ?? {};
       if (!Array.isArray(shape) || shape.length > 8 || !shape.every(isNumber) || typeof dtype !== "string" || !Array.isArray(span) || span.length !== 2 || !span.every(isNumber)) {
         throw new BadFile(`does not say shape, type and place of ${printable(name)}.`);
@@ -111,7 +113,9 @@
     if (units !== 1 || shapeOf("weight_hh").length !== 2) throw new BadFile(`needs one unit; weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
     const cell = Object.keys(GATES).find((one) => GATES[one] === gates);
     if (!cell) throw new BadFile(`needs 4 gates (LSTM), 3 (GRU) or 1 (RNN); weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
-    if (cell === "relu" && /"(rnn_)?tanh"/i.test(tensors.said)) throw new BadFile("says that it is a tanh RNN, which is not in the lab.");
+    if (cell === "relu" && /"(rnn_)?tanh"/i.test(JSON.stringify(tensors.said))) throw new BadFile("says that it is a tanh RNN, which is not in the lab.");
+    const other = Object.entries(tensors.said).find(([name, value]) => /(^|\.)(nonlinearity|activation)$/.test(name) && !/^(rnn_)?relu$/i.test(value));
+    if (cell === "relu" && other) throw new BadFile(`says ${printable(other[0])} = ${printable(other[1])}, and the lab would take relu.`);
     const used = new Map(Array.from(layer, ([part, name]) => [`${part}_l0`, name]));
     const matrices = [...tensors].filter(([name, { shape }]) => ![...layer.values()].includes(name) && name.endsWith("weight") && !BEFORE.test(name) && shape.length === 2 && shape[1] === 1);
     if (matrices.length !== 1) throw new BadFile(`needs one read-out, nn.Linear(1, 1) or (1, 2); it has ${matrices.length}.`);
