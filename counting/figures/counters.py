@@ -13,7 +13,7 @@ from counting.figures import style
 
 def gains(shares: Mapping[str, Mapping[float, float]]) -> Figure:
     """Plot the share of networks right on long words by the gain after training. shares: language -> gain -> share."""
-    figure, (ax,) = style.axes()
+    figure, (ax,) = style.axes(width=style.WIDTH)
     for (name, by_gain), marker in zip(shares.items(), "osD^v", strict=False):
         ax.plot(list(by_gain), list(by_gain.values()), marker=marker, color=style.COLORS["lstm"], label=name, alpha=0.8)
     ax.set_xscale("log")
@@ -26,7 +26,7 @@ def gains(shares: Mapping[str, Mapping[float, float]]) -> Figure:
 
 def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
     """Plot two cells along a word: one against the other, and each against its depth. cells, counts: (steps, 2)."""
-    figure, (left, right) = style.axes(2)
+    figure, (left, right) = style.axes(2, width=style.WIDTH)
     left.plot(*cells.T, marker="o", markersize=3, linewidth=0.8, color=style.COLORS["lstm"])
     left.set_xlabel("cell of unit 1")
     left.set_ylabel("cell of unit 2")
@@ -42,7 +42,7 @@ def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
 
 def automaton(moves: Sequence[Move]) -> Figure:
     """Draw the run of a proved network on a word of powers: one circle for each control state, and what it adds."""
-    figure, (ax,) = style.axes(height=2.2)
+    figure, (ax,) = style.axes(height=2.2, width=style.WIDTH)
     for x, move in enumerate(moves):
         steps = ", ".join("rest" if np.isnan(step) else f"{step:+.3g}" for step in move.steps)
         if x + 1 < len(moves):
