@@ -305,32 +305,19 @@ def compare(cell: str) -> list[dict[str, object]]:
     return rows
 
 
-def table_of_counts() -> pd.DataFrame:
-    """SIMD operations of one vector, by class: columns are classes."""
-    rows = []
-    for cell in cells.CELLS:
-        mixes, lanes = counts(cell)
-        for name, mix in mixes.items():
-            what = {"learned": "a symbol, training", "read": "a symbol, evaluation", "word": "a word, training"}
-            rows.append({"cell": cell, "for": what[name], "runs in a vector": lanes, **mix, "all": mix.total()})
-    return pd.DataFrame(rows).fillna(0)
-
-
 def main() -> None:
     """Read the command line, count and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
+    parser.add_argument("--record", action="store_true", help="keep the table in results/measured")
     arguments = parser.parse_args()
     if platform.machine().lower() not in ("x86_64", "amd64"):
         sys.exit(f"the micro-kernel is x86-64 machine code, and this is {platform.machine()}")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    counted = table_of_counts()
-    print(counted.to_string(index=False, float_format="{:g}".format), flush=True)
     floors = pd.DataFrame([row for cell in cells.CELLS for row in compare(cell)])
     print(floors.to_string(index=False, float_format="{:.2f}".format))
     if arguments.record:
-        print("kept in", measurements.record("floor", {"counts": counted, "floor": floors}))
+        print("kept in", measurements.record("floor", {"floor": floors}))
     if (floors["engine / floor"] > BAR).any():
         sys.exit(f"a bar is missed: engine / floor ≤ {BAR:g}")
 

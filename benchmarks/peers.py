@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -192,10 +191,7 @@ def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
         (PUBLISHED, 1, task(300, 1), published_training, ()),
         (ENGINE, 1, task(2_000), engine_training, (1,)),
         (ENGINE, 2, task(2_000), engine_training, (2,)),
-    ]
-    if importlib.util.find_spec("floor"):
-        entries.append((FLOOR, 1, task(2_000), Floor, (False,)))
-    entries += [
+        (FLOOR, 1, task(2_000), Floor, (False,)),
         ("JAX, jit of vmap of grad of scan", 1, task(100), jax_training, ("automatic",)),
         ("JAX, jit, gradient by hand", 1, task(400), jax_training, ("written",)),
         ("JAX, jit, gradient by hand", 1, task(100, 4 * RUNS), jax_training, ("written",)),
@@ -218,11 +214,10 @@ def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
         (ENGINE, 2, task(256), EngineEvaluation, ()),
         ("JAX, jit", 1, task(128), jax_evaluation, ()),
         ("PyTorch, runs side by side", 1, task(32), torch_evaluation, ("eager",)),
+        (FLOOR, 1, task(16), Floor, (True,)),
     ]
     if not quick:
         entries.append(("torch.compile", 1, task(64), torch_evaluation, ("compiled",)))
-    if importlib.util.find_spec("floor"):
-        entries.append((FLOOR, 1, task(16), Floor, (True,)))
     return entries
 
 

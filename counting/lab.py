@@ -122,7 +122,7 @@ def entries() -> list[dict[str, object]]:
 
 def pairs() -> list[dict[str, object]]:
     """Give the networks of two units that read two kinds of brackets: name and parameters under PyTorch's names."""
-    found = []
+    found: list[dict[str, object]] = []
     for regimen, name in PAIRS.items():
         runs = results.load(results.FOLDER / f"shuffle-2-lstm-2-{regimen}.safetensors")
         for run in np.flatnonzero(runs.networks.finite)[: RUNS // 2]:

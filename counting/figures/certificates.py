@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from counting.dyck import Words
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, NARROW, axes
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, EXACT, FAILURE, MARKERS, axes
 from counting.figures.words import profile
 
 _PIECES = re.compile(r"(?:\(\))+|\(+?(?=\(\))|\)+")
@@ -39,7 +39,7 @@ def band(low: NDArray, high: NDArray, threshold: float, lengths: Sequence[int]) 
     low, high: (longest + 1, depths), in steps, of the prefixes of each length and depth; not finite where there is
     none. threshold: in steps. lengths: of words; the last is that of the shortest word that fails.
     """
-    figure, (left, right) = axes(rows=2, height=2.9, width=NARROW)
+    figure, (left, right) = axes(rows=2, height=2.9)
     t, d = np.indices(low.shape)
     with np.errstate(invalid="ignore"):
         bottom, top = low - d, high - d
@@ -76,7 +76,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
 
     Both by cell, in symbols; networks without a failing word of up to `longest` symbols stand at the right, hollow.
     """
-    figure, panels = axes(rows=len(shortest), height=2.0, width=NARROW, sharex=True, sharey=True)
+    figure, panels = axes(rows=len(shortest), height=2.0, sharex=True, sharey=True)
     curve = np.geomspace(10, longest, 100)
     for ax, (cell, x) in zip(panels, shortest.items(), strict=True):
         look: dict[str, Any] = {"marker": MARKERS[cell], "s": 18, "linewidth": 0.8, "edgecolors": COLORS[cell]}
@@ -100,7 +100,7 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
     shortest: (networks,) in symbols, 0 where no word of up to `longest` does. missed: (networks,).
     cells: whose they are. length: of the random words.
     """
-    figure, (ax,) = axes(height=2.8, width=NARROW)
+    figure, (ax,) = axes(height=2.8)
     place = np.where(shortest > 0, shortest, 1.3 * longest)
     for cell in dict.fromkeys(cells):
         own = np.array(cells) == cell
@@ -127,7 +127,7 @@ def passed(shortest: NDArray, missed: NDArray, cells: Sequence[str], length: int
 
 def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
     """Words as mountain ranges, one panel each. found: title -> word; cells: whose they are, in order."""
-    figure, panels = axes(rows=len(found), height=1.3, width=NARROW)
+    figure, panels = axes(rows=len(found), height=1.3)
     for ax, (title, word), cell in zip(panels, found.items(), cells, strict=False):
         depth = profile(word)
         ax.fill_between(np.arange(len(depth)), depth, color=COLORS[cell], alpha=0.25, linewidth=0)
@@ -141,7 +141,7 @@ def words(found: Mapping[str, Words], cells: Sequence[str]) -> Figure:
 
 def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figure:
     """Share of wrong networks that pass a test of so many random words. shares: cell -> length of words -> (sizes,)."""
-    figure, panels = axes(rows=len(shares), height=2.0, width=NARROW, sharex=True, sharey=True)
+    figure, panels = axes(rows=len(shares), height=2.0, sharex=True, sharey=True)
     looks: tuple[Any, ...] = ("-", "--", "-.", ":")
     for ax, (cell, by_length) in zip(panels, shares.items(), strict=True):
         for share, line in zip(by_length.values(), looks, strict=False):

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from counting.dyck import Words
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, LINES, MARKERS, NARROW, axes, training_limit
+from counting.figures import style
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, LINES, MARKERS, axes
 from counting.statistics import Regression
 
 
@@ -20,20 +21,19 @@ def accuracy_by_length(lengths: np.ndarray, accuracy: Mapping[str, np.ndarray]) 
 
     lengths: (lengths,); accuracy: cell -> (runs, lengths).
     """
-    figure, panels = axes(rows=len(accuracy), height=1.75, width=NARROW, sharex=True, sharey=True)
+    figure, panels = axes(rows=len(accuracy), height=1.75, sharex=True, sharey=True)
     for ax, (cell, values) in zip(panels, accuracy.items(), strict=True):
         ax.plot(lengths, values.T, color=COLORS[cell], alpha=0.15, linewidth=0.5)
-        look: dict[str, Any] = {"color": COLORS[cell], "linestyle": LINES[cell], "linewidth": 2.2}
-        ax.plot(lengths, values.mean(axis=0), label="mean", **look)
+        ax.plot(lengths, values.mean(axis=0), color=COLORS[cell], linestyle=LINES[cell], linewidth=2.2, label="mean")
         ax.plot(lengths, values.max(axis=0), color="black", linewidth=0.8, label="best, worst")
         ax.plot(lengths, values.min(axis=0), color="black", linewidth=0.8)
-        training_limit(ax)
+        style.training_limit(ax)
         ax.set_title(f"{CELL_NAMES[cell]}, {len(values)} runs", loc="left")
     panels[len(accuracy) // 2].set(ylabel="share of words right")
     panels[-1].set(xscale="log", xlabel="length of the word (symbols)")
     panels[-1].set_xticks([2, 10, 50, 200, 1000], ["2", "10", "50", "200", "1,000"])
     panels[-1].minorticks_off()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    style.legend_above(figure, panels[0], 2)
     return figure
 
 
@@ -42,7 +42,7 @@ def failures(first: Mapping[str, np.ndarray], constant: np.ndarray, length: int)
 
     first: cell -> (runs, words); constant: (words,), those of the answer "both allowed".
     """
-    figure, (left, right) = axes(rows=2, height=2.5, width=NARROW)
+    figure, (left, right) = axes(rows=2, height=2.5)
     for cell, values in first.items():
         left.ecdf(values.ravel(), color=COLORS[cell], linestyle=LINES[cell], label=CELL_NAMES[cell])
     left.ecdf(constant, color=BASELINE, linewidth=2.5, alpha=0.7, label="“both allowed”")
@@ -51,8 +51,7 @@ def failures(first: Mapping[str, np.ndarray], constant: np.ndarray, length: int)
     for k, (cell, values) in enumerate(first.items()):
         means = values.mean(axis=1)
         beside = k + 0.3 * (np.argsort(np.argsort(means * 7919 % 1, kind="stable")) / len(means) - 0.5)
-        look: dict[str, Any] = {"color": COLORS[cell], "markersize": 4, "alpha": 0.5, "markeredgewidth": 0}
-        right.plot(beside, means, MARKERS[cell], **look)
+        right.plot(beside, means, MARKERS[cell], color=COLORS[cell], markersize=4, alpha=0.5, markeredgewidth=0)
         right.plot([k - 0.3, k + 0.3], [means.mean()] * 2, color="black", linewidth=1.5)
     right.axhline(constant.mean(), color=BASELINE, linewidth=2.5, alpha=0.7)
     right.set_xticks(range(len(first)), [CELL_NAMES[cell] for cell in first])
@@ -62,7 +61,7 @@ def failures(first: Mapping[str, np.ndarray], constant: np.ndarray, length: int)
 
 def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int, bins: int = 50) -> Figure:
     """Where the runs of each cell first fail on one word, its depth drawn over it. first: cell -> (runs,)."""
-    figure, panels = axes(rows=len(first), height=1.75, width=NARROW, sharex=True)
+    figure, panels = axes(rows=len(first), height=1.75, sharex=True)
     length = int(word.lengths[0])
     for ax, (cell, values) in zip(panels, first.items(), strict=True):
         edges = np.linspace(0, length, bins + 1)
@@ -85,17 +84,16 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
     returns: columns cell, returns, mean, low, high (first failure), constant (that of "both allowed").
     peaks: columns cell, peak, and share, low, high (of runs) for each `word`: "one mountain" or "zigzag".
     """
-    figure, panels = axes(rows=3, height=1.9, width=NARROW)
+    figure, panels = axes(rows=3, height=1.9)
     for cell, rows in returns.groupby("cell", sort=False):
-        _band(panels[0], rows.returns, rows["mean"], rows.low, rows.high, cell)
+        style.band(panels[0], rows.returns, (rows.low, rows["mean"], rows.high), **_look(cell))
     flat = returns[returns.cell == returns.cell.iloc[0]]
-    look: dict[str, Any] = {"color": BASELINE, "linewidth": 2.5, "alpha": 0.7}
-    panels[0].plot(flat.returns, flat.constant, label="“both allowed”", **look)
+    panels[0].plot(flat.returns, flat.constant, color=BASELINE, linewidth=2.5, alpha=0.7, label="“both allowed”")
     panels[0].set(xscale="log", xlabel="returns to depth 0", ylabel="mean first failure", ylim=(0, None))
     panels[0].set_xticks([1, 10, 100], ["1", "10", "100"])
     for ax, (word, frame) in zip(panels[1:], peaks.groupby("word", sort=False), strict=True):
         for cell, rows in frame.groupby("cell", sort=False):
-            _band(ax, rows.peak, rows.share, rows.low, rows.high, cell)
+            style.band(ax, rows.peak, (rows.low, rows.share, rows.high), **_look(cell))
         ax.set(xscale="log", xlabel=f"peak of {word}", ylabel="runs right, share", ylim=(-0.03, 1.03))
         ax.set_xticks([1, 30, 1000], ["1", "30", "1000"])
     figure.legend(
@@ -105,11 +103,8 @@ def returns_and_peaks(returns: pd.DataFrame, peaks: pd.DataFrame) -> Figure:
     return figure
 
 
-def _band(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, cell: str) -> None:
-    """Draw a cell's curve with its interval as a band."""
-    ax.fill_between(x, low, high, color=COLORS[cell], alpha=0.15, linewidth=0)
-    look: dict[str, Any] = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
-    ax.plot(x, y, markersize=4, linewidth=1.3, label=CELL_NAMES[cell], **look)
+def _look(cell: str) -> dict[str, Any]:
+    return style.look(cell, markersize=4, linewidth=1.3, label=CELL_NAMES[cell])
 
 
 def regression(
@@ -121,7 +116,7 @@ def regression(
     Both: (reading, cell) -> x, y (runs, models of each run) and their regression; `few_models` in black.
     """
     readings, cells = (list(dict.fromkeys(key[k] for key in all_models)) for k in (0, 1))
-    figure, panels = axes(rows=len(readings), columns=len(cells), height=2.3, width=NARROW, sharey=True)
+    figure, panels = axes(rows=len(readings), columns=len(cells), height=2.3, sharey=True)
     for ax, (reading, cell) in zip(panels, all_models, strict=True):
         x, y, line = all_models[reading, cell]
         ax.scatter(x, y, s=7, color=COLORS[cell], marker=MARKERS[cell], alpha=0.25, linewidths=0)
@@ -145,9 +140,9 @@ def _line(ax: Axes, x: np.ndarray, line: Regression, **look: Any) -> None:
 
 def within_epochs(frame: pd.DataFrame) -> Figure:
     """Correlation between runs of the same epoch. frame: columns cell, epoch, r, low, high."""
-    figure, (ax,) = axes(height=3.2, width=NARROW)
+    figure, (ax,) = axes(height=3.2)
     for cell, rows in frame.groupby("cell", sort=False):
-        _band(ax, rows.epoch, rows.r, rows.low, rows.high, cell)
+        style.band(ax, rows.epoch, (rows.low, rows.r, rows.high), **_look(cell))
     ax.axhline(0, color=BASELINE, linewidth=1)
     ax.set(xlabel="epoch", ylabel="correlation between runs", ylim=(-1.03, 1.03))
     figure.legend(loc="outside upper center", ncols=3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, NARROW, axes
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, LINES, axes
 
-_OPEN = _CLOSE = COLORS["gru"]
+_COLOR = COLORS["gru"]
 
 
 def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.ndarray, chosen: int) -> Figure:
@@ -15,11 +15,10 @@ def maps(h: np.ndarray, opened: np.ndarray, closed: np.ndarray, threshold: np.nd
 
     h: states (k,), turned so that `(` raises them. opened, closed: (runs, k). threshold: (runs,).
     """
-    figure, panels = axes(rows=2, height=2.9, width=NARROW, sharex=True)
-    drawn = ((panels[0], opened, _OPEN, "-", "after ("), (panels[1], closed, _CLOSE, LINES["gru"], "after )"))
-    for ax, after, color, line, name in drawn:
-        ax.plot(h, after.T, color=color, alpha=0.07, linewidth=0.7)
-        ax.plot(h, after[chosen], color=color, linestyle=line, linewidth=2, label=f"state {name}")
+    figure, panels = axes(rows=2, height=2.9, sharex=True)
+    for ax, after, line, name in ((panels[0], opened, "-", "after ("), (panels[1], closed, LINES["gru"], "after )")):
+        ax.plot(h, after.T, color=_COLOR, alpha=0.07, linewidth=0.7)
+        ax.plot(h, after[chosen], color=_COLOR, linestyle=line, linewidth=2, label=f"state {name}")
         ax.plot(h, h, color=BASELINE, linewidth=1, label="unmoved")
         ax.set(ylabel="state after")
         fixed = np.flatnonzero(np.diff(np.sign(after[chosen] - h)) != 0)
@@ -41,19 +40,16 @@ def collapse(distance: np.ndarray, apart: np.ndarray, deepest: np.ndarray, train
 
     distance: (runs, n). apart: (runs,), −1 where unknown. deepest: (runs,). trained: deepest training word.
     """
-    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
+    figure, (left, right) = axes(rows=2, height=2.6)
     shown = np.where(distance > 0, distance, np.nan)
-    left.semilogy(np.arange(distance.shape[1]), shown.T, color=_OPEN, alpha=0.25, linewidth=0.7)
+    left.semilogy(np.arange(distance.shape[1]), shown.T, color=_COLOR, alpha=0.25, linewidth=0.7)
     left.set(xlabel="n, of ( ⁿ", ylabel="distance from fixed point")
     left.axvline(trained, color=BASELINE, linestyle="--", linewidth=1)
     bins = np.geomspace(8, 2 * max(apart.max(), 100), 45)
-    right.hist(deepest, bins.tolist(), color=COLORS["gru"], label="deepest count")
-    right.hist(
-        apart[apart > 0], bins.tolist(), color=BASELINE, label="depths told apart", hatch="//", edgecolor="white"
-    )
-    right.axvline(
-        trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})"
-    )
+    right.hist(deepest, bins.tolist(), color=_COLOR, label="deepest count")
+    known = apart[apart > 0]
+    right.hist(known, bins.tolist(), color=BASELINE, label="depths told apart", hatch="//", edgecolor="white")
+    right.axvline(trained, color=BASELINE, linestyle="--", linewidth=1, label=f"deepest training word ({trained})")
     right.set(xscale="log", xlabel="depth", ylabel="runs")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
@@ -64,9 +60,9 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 
     depths: (k,). step: (runs, k). share: of training symbols at depth 0, 1, …
     """
-    figure, (ax, below) = axes(rows=2, height=2.3, width=NARROW, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
-    ax.plot(depths, step.T, color=COLORS["gru"], alpha=0.15, linewidth=0.7)
-    ax.plot(depths, np.median(step, axis=0), color=COLORS["gru"], linewidth=2.2, label="median run")
+    figure, (ax, below) = axes(rows=2, height=2.3, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    ax.plot(depths, step.T, color=_COLOR, alpha=0.15, linewidth=0.7)
+    ax.plot(depths, np.median(step, axis=0), color=_COLOR, linewidth=2.2, label="median run")
     ax.axhline(1, color=EXACT, linewidth=1, linestyle="--", label="a counter")
     ax.set(ylabel="size of “)” in “(”", ylim=(0, 4))
     ax.legend(loc="lower right")
@@ -79,10 +75,10 @@ def steps(depths: np.ndarray, step: np.ndarray, share: np.ndarray) -> Figure:
 
 def predictions(drift: np.ndarray, feedback: np.ndarray, observed: np.ndarray, constant: float) -> Figure:
     """Mean first failure of each run, observed, against both predictions; all (runs,)."""
-    figure, panels = axes(rows=2, height=2.7, width=NARROW)
+    figure, panels = axes(rows=2, height=2.7)
     names = ("first failure by the sum (step)", "first failure with feedback (step)")
     for ax, predicted, name in zip(panels, (drift, feedback), names, strict=True):
-        ax.scatter(predicted, observed, color=COLORS["gru"], marker="s", s=9, alpha=0.5, linewidth=0)
+        ax.scatter(predicted, observed, color=_COLOR, marker="s", s=9, alpha=0.5, linewidth=0)
         ax.axhline(constant, color=BASELINE, linestyle=":", label="constant answer")
         low, high = min(drift.min(), observed.min()), max(drift.max(), observed.max())
         ax.plot([low, high], [low, high], color=BASELINE, linewidth=1, label="predicted = observed")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from counting import evaluation
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.figures.style import BASELINE, COLORS, FAILURE, GATE_LOOKS, axes
+from counting.figures.style import BASELINE, COLORS, FAILURE, GATE_LOOKS, WIDTH, axes
 
 BRACKETED = 40
 """Symbols of the longest word that is written under the steps."""
@@ -31,7 +33,8 @@ def first_failure(network: Networks, word: Words) -> Figure:
         "may ( follow": (trace.logits[0, :, 0], BASELINE, "--"),
         "may ) follow": (trace.logits[0, :, 1], color, "-"),
     }
-    figure, flat = axes(columns=2, rows=len(rows), height=1.25, sharex="col", sharey="row", width_ratios=[3, 1])
+    shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "width_ratios": [3, 1]}
+    figure, flat = axes(columns=2, rows=len(rows), height=1.25, width=WIDTH, **shared)
     panels = np.array(flat).reshape(-1, 2)
     panels[0, 0].fill_between(steps, depth, step="mid", color=BASELINE, alpha=0.5, linewidth=0)
     panels[0, 1].set_visible(False)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from counting import evaluation
 from counting.anatomy import lstm
 from counting.cells import Networks
 from counting.dyck import Words
-from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, GATE_LOOKS, LINES, MARKERS, NARROW, axes
+from counting.figures import style
+from counting.figures.style import BASELINE, COLORS, EXACT, FAILURE, GATE_LOOKS, LINES, MARKERS, axes
 
 _FLOOR = 1e-9
 """Where a distance of exactly 0 is drawn on a logarithmic axis."""
@@ -23,7 +22,7 @@ _SYMBOLS = ("(", ")")
 
 def along(nets: Mapping[str, Networks], word: Words) -> Figure:
     """Count, its error, and what gates lack to saturation along one word; a column a network of one run."""
-    figure, grid = axes(columns=len(nets), rows=3, height=1.7, width=NARROW, sharex=True, sharey="row")
+    figure, grid = axes(columns=len(nets), rows=3, height=1.7, sharex=True, sharey="row")
     rows = np.array(grid).reshape(3, -1)
     depth = word.depth[0, : word.lengths[0]]
     for column, (label, net) in zip(rows.T, nets.items(), strict=True):
@@ -41,13 +40,12 @@ def along(nets: Mapping[str, Networks], word: Words) -> Figure:
                 ax.axvline(failed, color=FAILURE, linewidth=1.5, zorder=0, label="wrong")
         column[0].set_title(label)
         column[2].set(xlabel="step", ylim=(_FLOOR / 2, 2))
-    rows[0, 0].set(ylabel="count")
-    rows[1, 0].set(ylabel="c − depth")
-    rows[2, 0].set(ylabel="1 − |gate|")
+    for ax, name in zip(rows[:, 0], ("count", "c − depth", "1 − |gate|"), strict=True):
+        ax.set(ylabel=name)
     handles, labels = rows[2, 0].get_legend_handles_labels()
     gates = len(lstm.GATES)  # the first wrong step is in the legend above
     figure.legend(handles[:gates], labels[:gates], loc="outside lower center", ncols=gates)
-    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, columnspacing=1)
+    style.legend_above(figure, rows[0, 0], 3, columnspacing=1)
     return figure
 
 
@@ -56,7 +54,7 @@ def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
 
     ranges: over all h in [−1, 1]; visited: on the way to the first wrong step of a word.
     """
-    figure, panels = axes(columns=2, rows=4, height=1.3, width=NARROW, sharex=True, sharey=True)
+    figure, panels = axes(columns=2, rows=4, height=1.3, sharex=True, sharey=True)
     every, seen = (np.sort(np.maximum(_lacks(part), _FLOOR), axis=-1) for part in (ranges, visited))
     for panel, ax in enumerate(panels):
         gate, symbol = divmod(panel, 2)
@@ -71,7 +69,7 @@ def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
         ax.set(yscale="log", ylim=(_FLOOR / 2, 2), xticks=[])
     figure.supxlabel("runs, sorted", fontsize="medium")
     figure.supylabel("1 − |activation|", fontsize="medium")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=1)
+    style.legend_above(figure, panels[0])
     return figure
 
 
@@ -84,7 +82,7 @@ def _lacks(activations: np.ndarray) -> np.ndarray:
 
 def increments(far: lstm.Deep) -> Figure:
     """Top: what `(` adds against what `)` takes off. Below: what each forgets, sorted. One point a run."""
-    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
+    figure, (left, right) = axes(rows=2, height=2.6)
     up, down = far.increment[:, 0], -far.increment[:, 1]
     ends = np.array([min(up.min(), down.min()), 1.0])
     left.plot(ends, ends, color=EXACT, linewidth=0.8, label="equal")
@@ -104,7 +102,7 @@ def increments(far: lstm.Deep) -> Figure:
 
 def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray) -> Figure:
     """How many `)` too early (^n )^n is called over, by n: closed form and as run, both (runs, peaks)."""
-    figure, (left, right) = axes(rows=2, height=2.6, width=NARROW)
+    figure, (left, right) = axes(rows=2, height=2.6)
     shown = np.argsort(predicted[:, -1])[np.linspace(0, len(predicted) - 1, 9).astype(int)]
     for run in shown:
         formula, seen = np.maximum(predicted[run], 0.3), np.maximum(observed[run], 0.3)
@@ -114,7 +112,7 @@ def brackets_lost(peaks: np.ndarray, predicted: np.ndarray, observed: np.ndarray
     left.plot([], [], color=COLORS["lstm"], label="closed form from the weights")
     left.axvline(25, color=BASELINE, linestyle="--", linewidth=1, label="deepest possible in training")
     left.set(xlabel="n, peak of (ⁿ )ⁿ", ylabel="brackets lost")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=1)
+    style.legend_above(figure, left)
     right.plot([0.3, observed.max()], [0.3, observed.max()], color=EXACT, linewidth=0.8)
     right.loglog(np.maximum(np.floor(predicted), 0.3).ravel(), np.maximum(observed, 0.3).ravel(), ".",
                  color=COLORS["lstm"], markersize=4, alpha=0.4)  # fmt: skip
@@ -127,38 +125,34 @@ def flat_loss(epochs: np.ndarray, curves: Mapping[str, np.ndarray], epsilon: flo
 
     curves: name -> (epochs, runs), names as used below.
     """
-    figure, (left, middle, right) = axes(rows=3, height=1.8, width=NARROW, sharex=True)
-    _band(left, epochs, curves["loss"], COLORS["lstm"], LINES["lstm"], "validation loss")
-    _band(left, epochs, curves["gradient"], "#000000", "--", "gradient of a word")
+    figure, (left, middle, right) = axes(rows=3, height=1.8, sharex=True)
+    ours, other = (COLORS["lstm"], LINES["lstm"]), (EXACT, "--")
+    for ax, name, label, (color, line) in (
+        (left, "loss", "validation loss", ours),
+        (left, "gradient", "gradient of a word", other),
+        (middle, "readout", "read-out weight", ours),
+        (right, "mismatch", "mismatch |a₍ − a₎|", ours),
+        (right, "forgotten", "1 − f at )", other),
+    ):
+        style.spread(ax, epochs, curves[name].T, 0.1, label=label, color=color, linestyle=line)
     left.axhline(epsilon, color=FAILURE, linestyle=":", label="Adam's ε")
     left.set(yscale="log")
-    _band(middle, epochs, curves["readout"], COLORS["lstm"], LINES["lstm"], "read-out weight")
     middle.set(ylim=(0, None))
-    _band(right, epochs, curves["mismatch"], COLORS["lstm"], LINES["lstm"], "mismatch |a₍ − a₎|")
-    _band(right, epochs, curves["forgotten"], "#000000", "--", "1 − f at )")
-    right.set(yscale="log", ylim=(None, 0.3))  # room for the legend
-    named = ((left, "loss, gradient"), (middle, "read-out weight"), (right, "gates"))
-    for ax, title in named:
+    right.set(yscale="log", ylim=(None, 0.3), xlabel="epoch")  # room for the legend
+    for ax, title in ((left, "loss, gradient"), (middle, "read-out weight"), (right, "gates")):
         ax.set_title(title, loc="left")
-    right.set(xlabel="epoch")
     for ax in (left, right):
         ax.legend(loc="upper right")
     return figure
 
 
-def _band(ax: Axes, x: np.ndarray, values: np.ndarray, color: str, line: str, label: str) -> None:
-    low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=1)
-    ax.plot(x, median, line, color=color, label=label)
-    ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
-
-
 def predictor(predicted: np.ndarray, observed: np.ndarray, epochs: np.ndarray) -> Figure:
     """Mean first failure of each network, predicted against observed: (epochs, runs), shaded by epoch."""
-    figure, (ax,) = axes(height=3.6, width=NARROW)
+    figure, (ax,) = axes(height=3.6)
     for row, epoch in enumerate(epochs):
         shade = 0.25 + 0.75 * row / max(len(epochs) - 1, 1)
-        look: dict[str, Any] = {"color": COLORS["lstm"], "alpha": shade, "markersize": 3.5, "markeredgewidth": 0}
-        ax.plot(predicted[row], observed[row], MARKERS["lstm"], label=f"epoch {epoch}", **look)
+        ax.plot(predicted[row], observed[row], MARKERS["lstm"], color=COLORS["lstm"], alpha=shade, markersize=3.5,
+                markeredgewidth=0, label=f"epoch {epoch}")  # fmt: skip
     ends = [min(predicted.min(), observed.min()), max(predicted.max(), observed.max())]
     ax.plot(ends, ends, color=EXACT, linewidth=0.8)
     ax.set(xlabel="mean first failure, predicted", ylabel="mean first failure, observed")
@@ -168,14 +162,12 @@ def predictor(predicted: np.ndarray, observed: np.ndarray, epochs: np.ndarray) -
 
 def hits(labels: list[str], shares: Mapping[str, np.ndarray]) -> Figure:
     """Share of failing steps predicted to the symbol; label -> (sets of words, 3): share, low, high."""
-    figure, (ax,) = axes(height=3.0, width=NARROW)
+    figure, (ax,) = axes(height=3.0)
     x = np.arange(len(labels))
-    for shift, (color, marker), (label, share) in zip(
-        (-0.12, 0.12), ((COLORS["lstm"], "o"), (BASELINE, "D")), shares.items(), strict=True
-    ):
-        spread = np.abs(share[:, 1:].T - share[:, 0])
-        look: dict[str, Any] = {"fmt": marker, "color": color, "markersize": 5, "capsize": 2}
-        ax.errorbar(x + shift, share[:, 0], spread, label=label, **look)
+    looks = ((-0.12, COLORS["lstm"], "o"), (0.12, BASELINE, "D"))
+    for (shift, color, marker), (label, share) in zip(looks, shares.items(), strict=True):
+        error = np.abs(share[:, 1:].T - share[:, 0])
+        ax.errorbar(x + shift, share[:, 0], error, fmt=marker, color=color, markersize=5, capsize=2, label=label)
     ax.set_xticks(x, labels)
     ax.set(xlabel="peak of the zigzag", ylabel="predicted to the symbol", ylim=(-0.03, 1.03))
     ax.legend(loc="upper right")

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, EXACT, FAILURE, NARROW, axes
+from counting.figures.style import BASELINE, EXACT, FAILURE, axes
 
 
 def evidence(rows: Mapping[str, tuple[float, float, float, float, float]]) -> Figure:
@@ -15,7 +15,7 @@ def evidence(rows: Mapping[str, tuple[float, float, float, float, float]]) -> Fi
 
     rows: label -> (share, low, high, from, to), the last two of the rule. Filled where all of the interval is inside.
     """
-    figure, (ax,) = axes(height=0.9 + 0.3 * len(rows), width=NARROW)
+    figure, (ax,) = axes(height=0.9 + 0.3 * len(rows))
     for row, (share, low, high, least, most) in enumerate(rows.values()):
         ax.barh(row, most - least, left=least, height=0.8, color=BASELINE, alpha=0.3, linewidth=0)
         met = least <= low and high <= most

@@ -18,14 +18,12 @@ def contestants(training: pd.DataFrame) -> Figure:
     alone = training[training.cores == 1]
     times = alone.groupby(["what", "cell"])[NANOSECONDS].min().unstack()
     times = times.loc[times.min(axis=1).sort_values().index]
-    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times), width=style.NARROW)
+    figure, (ax,) = style.axes(height=0.7 + 0.45 * len(times))
     for cell in times.columns:
-        ax.plot(
-            times[cell], range(len(times)), linestyle="none", marker=style.MARKERS[cell], markersize=8,
-            color=style.COLORS[cell], label=style.CELL_NAMES[cell],
-        )  # fmt: skip
-    ax.set(xscale="log", xlabel="ns for a symbol in one run", yticks=range(len(times)))
-    ax.set_yticklabels(times.index)
+        look = style.look(cell, linestyle="none", markersize=8, label=style.CELL_NAMES[cell])
+        ax.plot(times[cell], range(len(times)), **look)
+    ax.set(xscale="log", xlabel="ns for a symbol in one run")
+    ax.set_yticks(range(len(times)), times.index)
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="lower right")
     return figure
@@ -33,7 +31,7 @@ def contestants(training: pd.DataFrame) -> Figure:
 
 def against_size(panels: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
     """Draw time against something that grows, a panel each: name of the axis -> (sizes, seconds), both logarithmic."""
-    figure, axes = style.axes(rows=len(panels), height=2.4, width=style.NARROW)
+    figure, axes = style.axes(rows=len(panels), height=2.4)
     for ax, (name, (sizes, seconds)) in zip(axes, panels.items(), strict=True):
         ax.plot(sizes, seconds, color=style.COLORS["lstm"], marker=style.MARKERS["lstm"])
         ax.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds")

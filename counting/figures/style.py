@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "relu": "ReLU"}
 COLORS = {"lstm": "#0072B2", "gru": "#D55E00", "relu": "#009E73"}
@@ -95,7 +98,7 @@ def use() -> None:
 
 
 def axes(
-    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = WIDTH, **options: Any
+    columns: int = 1, rows: int = 1, height: float = 3.2, width: float = NARROW, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with rows × columns axes, as a flat list. width: of all; height: of one row, in inches."""
     figure, grid = plt.subplots(
@@ -107,3 +110,25 @@ def axes(
 def training_limit(ax: Axes, length: int = TRAINING_LIMIT) -> None:
     """Draw the dashed line at the longest training word."""
     ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1, label=f"longest training word ({length})")
+
+
+def look(cell: str, **more: Any) -> dict[str, Any]:
+    """Give a cell's colour, marker and line for what draws it, and what is asked for besides."""
+    return {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell], **more}
+
+
+def band(ax: Axes, x: ArrayLike, curve: Iterable[ArrayLike], alpha: float = 0.15, **look: Any) -> None:
+    """Draw a line, and around it a band. curve: the band's lower end, the line, the band's upper end."""
+    low, middle, high = map(np.asarray, curve)
+    ax.fill_between(np.asarray(x), low, high, color=look["color"], alpha=alpha, linewidth=0)
+    ax.plot(x, middle, **look)
+
+
+def spread(ax: Axes, x: ArrayLike, values: np.ndarray, tail: float, alpha: float = 0.15, **look: Any) -> None:
+    """Draw the median over runs, and a band that leaves out a share `tail` at each end. values: (runs, len(x))."""
+    band(ax, x, np.nanquantile(values, [tail, 0.5, 1 - tail], axis=0), alpha, **look)
+
+
+def legend_above(figure: Figure, ax: Axes, ncols: int = 1, **more: Any) -> None:
+    """Put the legend of one of a figure's axes above all of them."""
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=ncols, **more)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from counting.figures.style import BASELINE, CELL_NAMES, COLORS, LINES, MARKERS, NARROW, axes
+from counting.figures.style import BASELINE, CELL_NAMES, COLORS, LINES, MARKERS, axes, legend_above, look
 from counting.training import MEASURES, Runs
 
-MEAN, LAST = MEASURES.index("validation_loss"), MEASURES.index("last_word_loss")
+MEAN = MEASURES.index("validation_loss")
 
 
-def log_loss(runs: Runs, reading: int = MEAN) -> np.ndarray:
-    """log10 of a validation loss, (runs, epochs + 1); NaN where it is not finite or 0."""
-    loss = runs.losses[reading]
+def log_loss(runs: Runs) -> np.ndarray:
+    """log10 of the mean validation loss, (runs, epochs + 1); NaN where it is not finite or 0."""
+    loss = runs.losses[MEAN]
     return np.log10(np.where(np.isfinite(loss) & (loss > 0), loss, np.nan))
 
 
@@ -27,7 +26,7 @@ def losses(runs: Mapping[str, Runs], constant: float) -> Figure:
 
     constant: loss of the best answer that never changes.
     """
-    figure, panels = axes(rows=len(runs), height=1.75, width=NARROW, sharex=True, sharey=True)
+    figure, panels = axes(rows=len(runs), height=1.75, sharex=True, sharey=True)
     for ax, (cell, r) in zip(panels, runs.items(), strict=True):
         _runs(ax, log_loss(r), COLORS[cell], alpha=0.12)
         _min_mean_max(ax, log_loss(r), cell)
@@ -35,7 +34,7 @@ def losses(runs: Mapping[str, Runs], constant: float) -> Figure:
         ax.set_title(f"{CELL_NAMES[cell]}, {len(r)} runs", loc="left")
     panels[len(runs) // 2].set(ylabel="log₁₀ validation loss")
     panels[-1].set(xlabel="epoch")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, columnspacing=1)
+    legend_above(figure, panels[0], 3, columnspacing=1)
     return figure
 
 
@@ -56,7 +55,7 @@ def changes(frame: pd.DataFrame) -> Figure:
 
     frame: columns cell, change, and `epochs` such as "10–15", one row a run and step.
     """
-    figure, (ax,) = axes(height=3.4, width=NARROW)
+    figure, (ax,) = axes(height=3.4)
     steps, cells = list(frame.epochs.unique()), list(frame.cell.unique())
     for k, cell in enumerate(cells):
         boxes = [frame.change[(frame.cell == cell) & (frame.epochs == step)].dropna() for step in steps]
@@ -79,14 +78,13 @@ def changes(frame: pd.DataFrame) -> Figure:
 
 def readings(runs: Mapping[str, Runs]) -> Figure:
     """Draw the epoch that each reading of validation loss chooses, a panel a cell. A larger mark is more runs."""
-    figure, panels = axes(columns=len(runs), height=2.2, width=NARROW, sharex=True, sharey=True)
+    figure, panels = axes(columns=len(runs), height=2.2, sharex=True, sharey=True)
     for ax, (cell, r) in zip(panels, runs.items(), strict=True):
         chosen = np.stack([r.selected_epoch("validation_loss"), r.selected_epoch("last_word_loss")])
         places, counts = np.unique(chosen, axis=1, return_counts=True)
         last = r.regimen.epochs
         ax.plot([0, last], [0, last], color=BASELINE, linewidth=1)
-        look: dict[str, Any] = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
-        ax.scatter(places[0], places[1], s=8 + 3 * counts, **look)
+        ax.scatter(places[0], places[1], 8 + 3 * counts, COLORS[cell], MARKERS[cell], alpha=0.6, clip_on=False)
         ax.set(xlim=(-1, last + 1), ylim=(-1, last + 1))
         ax.set_title(CELL_NAMES[cell])
     figure.supxlabel("best epoch by the mean", fontsize="medium")
@@ -99,7 +97,7 @@ def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figur
 
     constant: loss of the best answer that never changes.
     """
-    figure, panels = axes(columns=2, sharey=True, height=3.2, width=NARROW)
+    figure, panels = axes(columns=2, sharey=True, height=3.2)
     values, cell = log_loss(runs), runs.regimen.cell
     rest = np.setdiff1d(np.arange(min(first, len(runs))), chosen)
     _runs(panels[0], values, COLORS[cell], alpha=0.4)
@@ -111,7 +109,7 @@ def picked(runs: Runs, first: int, chosen: np.ndarray, constant: float) -> Figur
         ax.set(xlabel="epoch")
         ax.set_title(title)
     panels[0].set(ylabel="log₁₀ validation loss")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center")
+    legend_above(figure, panels[0])
     return figure
 
 
@@ -121,21 +119,17 @@ def rates(frame: pd.DataFrame) -> Figure:
     frame: columns cell, rate, low, middle, high (of log10 loss), share, share_low, share_high (of runs), own
     (is it the paper's rate).
     """
-    figure, (left, right) = axes(rows=2, height=2.4, width=NARROW, sharex=True)
+    figure, (left, right) = axes(rows=2, height=2.4, sharex=True)
     for k, (cell, rows) in enumerate(frame.groupby("cell", sort=False)):
         at = rows.rate * 1.12 ** (k - 1)  # side by side
-        look: dict[str, Any] = {"color": COLORS[cell], "marker": MARKERS[cell], "linestyle": LINES[cell]}
-        look["linewidth"] = 1.2
-        _bars(left, at, rows.middle, rows.low, rows.high, label=CELL_NAMES[cell], **look)
-        _bars(right, at, rows.share, rows.share_low, rows.share_high, **look)
-        for ax, y in ((left, rows.middle), (right, rows.share)):
+        for ax, y, low, high in (
+            (left, rows.middle, rows.low, rows.high), (right, rows.share, rows.share_low, rows.share_high)
+        ):  # fmt: skip
+            error = np.clip([y - low, high - y], 0, None)
+            ax.errorbar(at, y, error, capsize=2, **look(cell, linewidth=1.2, label=CELL_NAMES[cell]))
             ax.plot(at[rows.own], y[rows.own], MARKERS[cell], markersize=12, markerfacecolor="none",
                     markeredgecolor="black", zorder=3)  # fmt: skip
     left.set(ylabel="log₁₀ lowest loss")
     right.set(xscale="log", xlabel="learning rate", ylabel="runs all right, share", ylim=(-0.03, 1.03))
     left.legend()
     return figure
-
-
-def _bars(ax: Axes, x: pd.Series, y: pd.Series, low: pd.Series, high: pd.Series, **look: Any) -> None:
-    ax.errorbar(x, y, yerr=np.clip([y - low, high - y], 0, None), capsize=2, **look)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,7 +24,7 @@ def profile(word: Words) -> np.ndarray:
 
 def mountains(short: Words, long: Words, zigzag: Words) -> Figure:
     """Draw a few short words with their brackets, one long word, and one zigzag: depth over steps."""
-    figure, (top, middle, bottom) = style.axes(rows=3, height=1.5, width=style.NARROW)
+    figure, (top, middle, bottom) = style.axes(rows=3, height=1.5)
     start = 0
     marks: list[tuple[float, str]] = []
     for word in (short[i] for i in range(len(short))):
@@ -56,7 +55,7 @@ def _mountain(ax: Axes, word: Words, start: int = 0) -> None:
 
 def lengths(parts: Mapping[str, Words]) -> Figure:
     """How many in a hundred words of each set have which length. parts: label -> words, up to four sets."""
-    figure, (ax,) = style.axes(width=style.NARROW)
+    figure, (ax,) = style.axes()
     looks = zip(("-", "--", ":", "-."), ("o", "s", "^", "D"), ("0", "0.35", "0.55", "0.7"), strict=True)
     for (label, words), (line, marker, grey) in zip(parts.items(), looks, strict=False):
         found, counts = np.unique(words.lengths, return_counts=True)
@@ -68,13 +67,13 @@ def lengths(parts: Mapping[str, Words]) -> Figure:
 
 def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) -> Figure:
     """Draw what each exact counter holds along `word`, over its depth; and its second logit at small depths."""
-    figure, (left, right) = style.axes(rows=2, height=2.3, width=style.NARROW)
+    figure, (left, right) = style.axes(rows=2, height=2.3)
     depth = profile(word)[1:]
     _mountain(left, word)
     every = max(1, len(depth) // marks)
     for place, (cell, trace) in enumerate(traces.items()):
         held = trace.c[0] if cell == "lstm" else trace.h[0]
-        look: dict[str, Any] = {"color": style.COLORS[cell], "marker": style.MARKERS[cell], "linestyle": "none"}
+        look = style.look(cell, linestyle="none")
         chosen = slice(place * every // 2, None, every)
         name = f"{style.CELL_NAMES[cell]}: {'c' if cell == 'lstm' else 'h'}"
         left.plot(np.arange(1, len(depth) + 1)[chosen], held[chosen], markersize=5, label=name, **look)
@@ -94,23 +93,16 @@ def first_returns(expected: np.ndarray, observed: np.ndarray, bins: int = 20) ->
     expected: (pairs,), probability that the first return is at 0-based step 1, 3, 5, …
     observed: (n,), such steps.
     """
-    figure, (ax,) = style.axes(height=2.6, width=style.NARROW)
+    figure, (ax,) = style.axes(height=2.6)
     length = 2 * len(expected)
     edges = np.linspace(0, length, bins + 1)
     steps = np.arange(1, length, 2)
     share, _ = np.histogram(steps, edges, weights=expected)
     found, _ = np.histogram(observed, edges)
     middles = (edges[1:] + edges[:-1]) / 2
-    ax.bar(
-        middles,
-        100 * found / len(observed),
-        width=0.8 * length / bins,
-        color=style.BASELINE,
-        alpha=0.5,
-        label=f"the {len(observed)} words drawn",
-    )
-    look: dict[str, Any] = {"color": style.EXACT, "marker": "o", "markersize": 4, "linewidth": 1}
-    ax.plot(middles, 100 * share, label="the grammar", **look)
+    shown, width = 100 * found / len(observed), 0.8 * length / bins
+    ax.bar(middles, shown, width, color=style.BASELINE, alpha=0.5, label=f"the {len(observed)} words drawn")
+    ax.plot(middles, 100 * share, "o-", color=style.EXACT, markersize=4, linewidth=1, label="the grammar")
     ax.set(xlabel="step of the first return to depth 0", ylabel="words (%)")
     ax.legend(loc="upper center")
     return figure
