@@ -227,7 +227,7 @@ class _Machine:
 
     def _dict(self, items: list) -> dict:
         """Keys and values in turn. A key that is no text or number cannot name a tensor; its kind and a number do."""
-        found = {}
+        found: dict = {}
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not (isinstance(key, str | float) or (isinstance(key, int) and abs(key) < 2**63)):
                 self.unnamed += 1
