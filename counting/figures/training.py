@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,8 @@ def readings(runs: Mapping[str, Runs]) -> Figure:
         places, counts = np.unique(chosen, axis=1, return_counts=True)
         last = r.regimen.epochs
         ax.plot([0, last], [0, last], color=BASELINE, linewidth=1)
-        ax.scatter(places[0], places[1], 8 + 3 * counts, COLORS[cell], MARKERS[cell], alpha=0.6, clip_on=False)
+        dots: dict[str, Any] = {"marker": MARKERS[cell], "color": COLORS[cell], "alpha": 0.6, "clip_on": False}
+        ax.scatter(places[0], places[1], s=8 + 3 * counts, **dots)
         ax.set(xlim=(-1, last + 1), ylim=(-1, last + 1))
         ax.set_title(CELL_NAMES[cell])
     figure.supxlabel("best epoch by the mean", fontsize="medium")
