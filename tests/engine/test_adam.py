@@ -11,6 +11,7 @@ from torch import nn
 from counting import cells, dyck, reference, regimens, training
 from counting.cells import Networks
 from counting.dyck import Words
+from counting.engine import adam
 from counting.engine.readout import LOSSES
 from counting.regimens import Regimen
 
@@ -130,3 +131,12 @@ def test_gain_and_schedule_reach_the_optimizer(cell: str, words: Words):
         optimizer.step()
     expected = training.folded(Networks.from_torch([module]), gain)
     assert largest_difference(nets, expected) < 1e-10
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_moment_that_no_update_can_feel_is_0(dtype: type):
+    """Where the gradient is 0 moments decay; one below TINY would become a subnormal number, which is slow."""
+    first, second = (dtype(adam.TINY) * np.array(times, dtype) for times in ([2, 1.05, -1.05, -2], [2, 1.0005, 0.5, 3]))
+    parameters, gradient = np.ones(4, dtype), np.zeros(4, dtype)
+    oracles.entry(adam.step)(parameters, gradient, first, second, np.array([0.9, 0.999]), 0.01, 1, 4, 4)
+    assert (first != 0).tolist() == (second != 0).tolist() == [True, False, False, True]
