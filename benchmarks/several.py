@@ -32,7 +32,7 @@ SWEEPS = {
 }
 LARGER = {4: 1, 5: 3, 6: 3}
 """Larger shuffles, and how many times as many epochs are needed to learn them."""
-TRAINED, TRIED = 64, 8
+TRAINED, TRIED = 32, 4
 """Networks that are trained of each larger shuffle, and of them those for which a proof is tried, first the right."""
 
 
