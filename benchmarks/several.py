@@ -30,7 +30,7 @@ SWEEPS = {
     "powers-3-lstm-3": languages.powers(3),
     "powers-4-lstm-3": languages.powers(4),
 }
-LARGER = {4: 1, 5: 3, 6: 3}
+LARGER = {4: 1, 5: 3}
 """Larger shuffles, and how many times as many epochs are needed to learn them."""
 TRAINED, TRIED = 32, 4
 """Networks that are trained of each larger shuffle, and of them those for which a proof is tried, first the right."""
