@@ -122,9 +122,9 @@ class TestModulesOfOtherMakes:
             (nn.ModuleList([nn.GRU(2, 1, bidirectional=True), nn.Linear(2, 2)]), "one direction"),
             (nn.ModuleList([nn.LSTM(2, 2, proj_size=1), nn.Linear(1, 2)]), "read-out|weight_hh|projection"),
             (nn.ModuleList([nn.GRU(2, 1), nn.Linear(1, 3)]), "3 outputs"),
-            (nn.ModuleList([nn.GRU(2, 1), nn.Tanh(), nn.Linear(1, 2)]), "nn.Tanh"),
+            (nn.ModuleList([nn.GRU(2, 1), nn.Tanh(), nn.Linear(1, 2)]), "of Tanh"),
             (nn.ModuleList([nn.Embedding(2, 2), nn.GRU(2, 1), nn.Linear(1, 2)]), "0.weight"),
-            (nn.ModuleList([nn.GRU(2, 1), nn.LayerNorm(1), nn.Linear(1, 2)]), "nn.LayerNorm"),
+            (nn.ModuleList([nn.GRU(2, 1), nn.LayerNorm(1), nn.Linear(1, 2)]), "of LayerNorm"),
         ],
     )
     def test_other_networks_are_refused(self, module, reason):

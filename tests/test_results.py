@@ -387,6 +387,7 @@ SWEEPS = {
     ),
     *(f"powers-3-lstm-2-{kind}" for kind in ("initial_scale", "gate_gain")),
     *("shuffle-2-relu-2-counting", "shuffle-2-gru-2-paper", "powers-4-lstm-3-counting"),
+    *(f"powers-3-to-{most}-lstm-3-counting" for most in (5, 10)),
     *(f"robust-{cell}-longest-{n}" for cell in ("lstm", "relu") for n in (6, 10, 20, 30, 50)),
     *(f"robust-{cell}-rate-{n}" for cell in ("lstm", "relu") for n in ("0.333", "0.5", "1", "2", "3")),
     *(f"robust-{cell}-set-{n}" for cell in ("lstm", "relu") for n in (21, 22, 23, 24, 25)),
@@ -395,7 +396,7 @@ SWEEPS = {
 }
 """All that chapters ask for at their own parameters."""
 
-MEASURED = {"cluster", "faults", "floor", "fuzz", "mutants", "peers", "same_bits", "scaling"}
+MEASURED = {"cluster", "faults", "floor", "fuzz", "gpu", "mutants", "peers", "same_bits", "scaling", "several"}
 
 
 def test_committed_results_are_all_there_whole_current_and_small():
