@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import argparse
 import ast
-import os
 import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 from pipeline import chapters, notebooks, picture
+from pipeline.chapters import BUILT
 from pipeline.differences import differences
 from pipeline.notebooks import ROOT
 
-BUILT = ROOT / "_build"
-OWN_SWEEPS = ("02-training", "06-relu-weights", "07-gru-limits", "09-learning-to-count", "11-more-counters")
-"""The chapters that sweeps in results/ belong to."""
 ACCEPT_HINT = "Where the new outputs are right, keep them: make book ACCEPT=1 (see `git diff`, then commit)."
 
 
@@ -36,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     mode = "" if parameters else options.results or ("record" if options.accept else "verify")
     try:
         chosen = chapters.choose(parameters, paths)
-        executed = _run_all(paths, chosen, options.timeout, mode)
+        executed = chapters.run_all(paths, chosen, options.timeout, mode)
     except (chapters.ChapterFailed, ValueError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -72,36 +67,6 @@ def _value(text: str) -> object:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _run_all(
-    paths: list[Path], chosen: dict[Path, dict[str, object]], timeout: int, mode: str
-) -> dict[Path, NotebookNode]:
-    """Run the chapters: two at a time where they only read results/, and those first that train most."""
-    if mode != "verify":
-        return {path: _run(path, chosen[path], timeout, mode) for path in paths}
-    order = sorted(paths, key=lambda path: (path.stem in OWN_SWEEPS, path.stem), reverse=True)
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        futures = {path: pool.submit(_run, path, chosen[path], timeout, mode) for path in order}
-        try:
-            executed = {path: futures[path].result() for path in order}
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return {path: executed[path] for path in paths}
-
-
-def _run(path: Path, parameters: dict[str, object], timeout: int, mode: str) -> NotebookNode:
-    # What `counting.results.obtain` does in the chapter. Sweeps are trained again where they belong; the other chapters
-    # load what that one has checked.
-    os.environ["COUNTING_RESULTS"] = mode if mode == "record" or path.stem in OWN_SWEEPS else ""
-    given = "".join(f" {name}={value!r}" for name, value in parameters.items())
-    print(f"{path.name}{given} …", flush=True)
-    start = time.monotonic()
-    notebook = chapters.run(path, parameters, timeout)
-    notebooks.write(notebook, BUILT / "executed" / path.name)
-    print(f"{path.name} ran in {time.monotonic() - start:.1f} s", flush=True)
-    return notebook
 
 
 def settle(path: Path, executed: NotebookNode, accept: bool) -> bool:

@@ -6,8 +6,10 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from multiprocessing import parent_process
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import nbclient.exceptions
@@ -17,6 +19,10 @@ from nbformat import NotebookNode
 
 from counting.chapter import PARAMETERS, problems
 from pipeline import kernel, notebooks
+
+BUILT = notebooks.ROOT / "_build"
+OWN_SWEEPS = ("02-training", "06-relu-weights", "07-gru-limits", "09-learning-to-count", "11-more-counters")
+"""The chapters that sweeps in results/ belong to."""
 
 
 class ChapterFailed(RuntimeError):
@@ -63,6 +69,36 @@ def choose(parameters: Mapping[str, object], paths: list[Path]) -> dict[Path, di
     if wrong:
         raise ValueError("\n".join(dict.fromkeys(wrong)))
     return chosen
+
+
+def run_all(
+    paths: list[Path], chosen: dict[Path, dict[str, object]], timeout: int, mode: str
+) -> dict[Path, NotebookNode]:
+    """Run the chapters: two at a time where they only read results/, and those first that train most."""
+    if mode != "verify":
+        return {path: _run_and_keep(path, chosen[path], timeout, mode) for path in paths}
+    order = sorted(paths, key=lambda path: (path.stem in OWN_SWEEPS, path.stem), reverse=True)
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        futures = {path: pool.submit(_run_and_keep, path, chosen[path], timeout, mode) for path in order}
+        try:
+            executed = {path: futures[path].result() for path in order}
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {path: executed[path] for path in paths}
+
+
+def _run_and_keep(path: Path, parameters: dict[str, object], timeout: int, mode: str) -> NotebookNode:
+    # What `counting.results.obtain` does in the chapter. Sweeps are trained again where they belong; the other chapters
+    # load what that one has checked.
+    os.environ["COUNTING_RESULTS"] = mode if mode == "record" or path.stem in OWN_SWEEPS else ""
+    given = "".join(f" {name}={value!r}" for name, value in parameters.items())
+    print(f"{path.name}{given} …", flush=True)
+    start = time.monotonic()
+    notebook = run(path, parameters, timeout)
+    notebooks.write(notebook, BUILT / "executed" / path.name)
+    print(f"{path.name} ran in {time.monotonic() - start:.1f} s", flush=True)
+    return notebook
 
 
 def run(path: Path, parameters: Mapping[str, object] | None = None, timeout: int = 1800) -> NotebookNode:
