@@ -145,9 +145,17 @@ def test_cells_and_logits_of_two_counters_are_pythons_to_the_bit(core: Page) -> 
         assert first == evaluation.first_failure(network, word)[0, 0]
 
 
-@pytest.mark.parametrize(("text", "reason"), [("([x", "Position 2"), ("(]", "Position 1 closes"), (" ", "Type 1 to")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("([x", "Position 2 is “x”: a word has only ( ) [ and ]"),
+        ("(]", "Position 1 closes"),
+        (" ", "no word yet"),
+        ("(" * 20_001, "up to 20,000"),
+    ],
+)
 def test_a_word_of_two_kinds_that_is_none_is_refused(core: Page, text: str, reason: str) -> None:
-    assert reason in core.evaluate("text => counterLab.parsePair(text).error", text)
+    assert reason in core.evaluate("text => counterLab.parse(text, '()[]').error", text)
 
 
 def test_states_gates_and_logits_are_pythons_to_the_bit(core: Page, cell: str, entries, words: Words) -> None:

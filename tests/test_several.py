@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 import pytest
 
-from counting import cells, certificate, evaluation, languages, results
+from counting import cells, certificate, evaluation, languages, results, workers
 from counting.cells import Networks
 from counting.certificate import onestep, powers
+from counting.engine.lanes import LANES
 
 
 def stack(units: int, symbols: int, outputs: int) -> dict[str, np.ndarray]:
@@ -64,10 +66,10 @@ def all_words(language: languages.Language, longest: int) -> languages.Words:
 def shortest_failing(networks: Networks, words: languages.Words) -> np.ndarray:
     """Give the length of the shortest word that each network fails, read by the engine; 2³⁰ if there is none."""
     least = np.full(len(networks), 2**30)
-    for first in range(0, len(words), 50_000):
-        some = words[first : first + 50_000]
-        failed = evaluation.first_failure(networks, some) < some.lengths
-        least = np.minimum(least, np.where(failed, some.lengths, 2**30).min(axis=1))
+    for runs, part in product(workers.slices(len(networks), LANES), workers.slices(len(words), 50_000)):
+        some = words[part]
+        failed = evaluation.first_failure(networks[runs], some) < some.lengths
+        least[runs] = np.minimum(least[runs], np.where(failed, some.lengths, 2**30).min(axis=1))
     return least
 
 

@@ -322,5 +322,5 @@
     }
   }
 
-  Object.assign(lab, { plot, sparkline });
+  Object.assign(lab, { svg, plot, sparkline });
 })();

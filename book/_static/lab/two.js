@@ -6,7 +6,6 @@
   const lab = (globalThis.counterLab ??= {});
   const f = Math.fround;
   const BRACKETS = "()[]";
-  const LONGEST = 20000;
 
   /** Sum of weights times h in float32, unit by unit, and a bias. */
   function affine(weights, h, bias) {
@@ -41,24 +40,6 @@
     return seen;
   }
 
-  /** A word that is typed: {tokens}, or {error} that names the position. */
-  function parsePair(text) {
-    const word = text.trim();
-    if (!word || word.length > LONGEST) return { error: `Type 1 to ${lab.count(LONGEST)} brackets, such as ([)].` };
-    const depth = [0, 0];
-    const tokens = [];
-    for (let t = 0; t < word.length; t++) {
-      const symbol = BRACKETS.indexOf(word[t]);
-      if (symbol < 0) return { error: `Position ${lab.count(t)} is none of ${BRACKETS}. (The first position is 0.)` };
-      depth[symbol >> 1] += 1 - 2 * (symbol & 1);
-      if (depth[symbol >> 1] < 0) {
-        return { error: `Position ${lab.count(t)} closes a bracket that nothing opened. (The first position is 0.)` };
-      }
-      tokens.push(symbol);
-    }
-    return { tokens };
-  }
-
   /** A random word: two random words of half its length, shuffled; of the first never less is read than of the second. */
   function randomPair(length, seed) {
     const words = [0, 1].map((kind) => Array.from(lab.random(length / 2, 2 * seed + kind), (s) => 2 * kind + s));
@@ -66,24 +47,19 @@
     return order.map((kind) => words[kind].shift());
   }
 
-  Object.assign(lab, { tracePair, parsePair, randomPair });
+  Object.assign(lab, { tracePair, randomPair });
   const place = globalThis.document?.querySelector(".lab-two");
   if (!place || !lab.pairs) return;
 
+  const { svg } = lab;
   const find = (selector) => place.querySelector(selector);
   const [choice, typed, slider, plane] = ["select", "textarea", "input", "svg"].map(find);
   let seen = null;
   let seed = 0;
 
-  function svg(name, attributes) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    return element;
-  }
-
   /** Read the word with the network that is chosen, draw its way, and put the step where it is first wrong. */
   function read() {
-    const { tokens, error } = parsePair(typed.value);
+    const { tokens, error } = lab.parse(typed.value, BRACKETS);
     find(".lab-error").textContent = error ?? "";
     if (!tokens) return;
     seen = tracePair(lab.pairs[choice.value], tokens);
@@ -108,7 +84,7 @@
     const wrong = step === seen.firstFailure;
     const path = way.map((cells, n) => `${n ? "L" : "M"}${x(cells).toFixed(1)},${y(cells).toFixed(1)}`).join("");
     const dots = seen.c.map((cells) => `M${x(cells).toFixed(1)},${y(cells).toFixed(1)}h0`).join("");
-    const label = (text, attributes) => Object.assign(svg("text", { class: "lab-tick", ...attributes }), { textContent: text });
+    const label = (text, attributes) => svg("text", { class: "lab-tick", ...attributes }, text);
     plane.setAttribute("viewBox", `0 0 ${width} ${height}`);
     plane.setAttribute("aria-label", `The two cells along the word: a point for each step, the way to step ${step}.`);
     plane.replaceChildren(

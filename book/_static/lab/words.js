@@ -1,27 +1,33 @@
-// Words of brackets: read, generated, and written short. Tokens are Int8Array, 0 for `(` and 1 for `)`.
+// Words of brackets: read, generated, and written short. Tokens are Int8Array, 0 for `(` and 1 for `)`; of the next kind of
+// brackets 2 and 3.
 "use strict";
 
 (() => {
   const lab = (globalThis.counterLab ??= {});
   const LONGEST = 20000;
 
-  /** A word that is typed: {tokens}, or {error} that names the position. A word may end with brackets still open. */
-  function parse(text) {
+  /**
+   * A word that is typed: {tokens}, or {error} that names the position. A word may end with brackets still open.
+   *
+   * brackets: of each kind the opening and the closing one.
+   */
+  function parse(text, brackets = "()") {
     const word = text.trim();
     if (!word) return { error: "There is no word yet: type brackets, such as (()())." };
     if (word.length > LONGEST) {
       return { error: `This word has ${count(word.length)} symbols; the lab reads up to ${count(LONGEST)}.` };
     }
     const tokens = new Int8Array(word.length);
-    for (let t = 0, depth = 0; t < word.length; t++) {
-      const symbol = word[t];
-      if (symbol !== "(" && symbol !== ")") {
-        const shown = symbol.trim() ? `“${String.fromCodePoint(word.codePointAt(t))}”` : "a space or line break";
-        return { error: `Position ${count(t)} is ${shown}: a word has only ( and ). (The first position is 0.)` };
+    const depth = new Array(brackets.length / 2).fill(0); // of each kind
+    for (let t = 0; t < word.length; t++) {
+      tokens[t] = brackets.indexOf(word[t]);
+      if (tokens[t] < 0) {
+        const shown = word[t].trim() ? `“${String.fromCodePoint(word.codePointAt(t))}”` : "a space or line break";
+        const known = `${[...brackets.slice(0, -1)].join(" ")} and ${brackets.at(-1)}`;
+        return { error: `Position ${count(t)} is ${shown}: a word has only ${known}. (The first position is 0.)` };
       }
-      tokens[t] = symbol === ")" ? 1 : 0;
-      depth += 1 - 2 * tokens[t];
-      if (depth < 0) {
+      depth[tokens[t] >> 1] += 1 - 2 * (tokens[t] & 1);
+      if (depth[tokens[t] >> 1] < 0) {
         return { error: `Position ${count(t)} closes a bracket that nothing opened. (The first position is 0.)` };
       }
     }
