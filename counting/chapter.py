@@ -108,7 +108,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "10-scorecard": _RATES,
     "11-more-counters": {
         "runs": Whole(256, "networks of each row", 10, 10_000),
-        "certified": Whole(8, "of them, for which a proof is tried here", 2, 10_000),
+        "certified": Whole(4, "of them, for which a proof is tried here", 2, 10_000),
         "seed": Whole(100, SEED.meaning, 0, 10_000_000),
     },
     "how-fast": {

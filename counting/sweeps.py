@@ -14,9 +14,6 @@ RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 SEEDS_APART = 1_000_000
 """Seeds of two sweeps of different `seed` are this far apart, so they share no run."""
 
-CHECKED = 16
-"""Runs that "verify" trains again where a chapter only uses a sweep; the chapter it belongs to checks all."""
-
 
 def seeds(runs: int, seed: int = 0) -> range:
     """Give the seeds of a sweep's runs."""
@@ -32,25 +29,22 @@ def run(name: str, regimen: Regimen, runs: int, seed: int = 0, **options: Any) -
     return results.obtain(name, regimen, splits["train"], splits["validation"], seeds(runs, seed), **options)
 
 
-def paper(cell: str, runs: int = 100, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED) -> Runs:
+def paper(cell: str, runs: int = 100, epochs: int = 30, seed: int = 0, **options: Any) -> Runs:
     """Obtain the paper's regimen for a cell, every epoch kept.
 
-    sample: as for `results.obtain`.
+    options: as for `results.obtain`.
     """
-    regimen = PAPER[cell].but(epochs=epochs)
-    return run(f"paper-{cell}", regimen, runs, seed, checkpoints=range(epochs + 1), sample=sample)
+    return run(f"paper-{cell}", PAPER[cell].but(epochs=epochs), runs, seed, checkpoints=range(epochs + 1), **options)
 
 
-def rates(
-    cell: str, runs: int = 50, epochs: int = 30, seed: int = 0, sample: int | None = CHECKED
-) -> dict[float, Runs]:
+def rates(cell: str, runs: int = 50, epochs: int = 30, seed: int = 0, **options: Any) -> dict[float, Runs]:
     """Obtain the paper's regimen at each of `RATES` but the paper's own, which `paper` has: rate -> runs, rising.
 
     Run r starts from the same network at every rate and reads the same words in the same order.
     """
     others = [rate for rate in RATES if rate != PAPER[cell].learning_rate]
     regimens = {rate: PAPER[cell].but(learning_rate=rate, epochs=epochs) for rate in others}
-    return {rate: run(f"rate-{cell}-{rate}", r, runs, seed, sample=sample) for rate, r in regimens.items()}
+    return {rate: run(f"rate-{cell}-{rate}", r, runs, seed, **options) for rate, r in regimens.items()}
 
 
 def counting(cell: str, name: str, runs: int, seed: int, changes: dict[str, object], **options: Any) -> Runs:
@@ -58,4 +52,4 @@ def counting(cell: str, name: str, runs: int, seed: int, changes: dict[str, obje
 
     name: what sets this sweep apart from others. options: as for `results.obtain`.
     """
-    return run(f"counting-{cell}-{name}", COUNTING[cell].but(**changes), runs, seed, **{"sample": CHECKED} | options)
+    return run(f"counting-{cell}-{name}", COUNTING[cell].but(**changes), runs, seed, **options)

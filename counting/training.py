@@ -20,6 +20,7 @@ from tqdm import tqdm
 from counting import cells, workers
 from counting.cells import Networks
 from counting.dyck import Words
+from counting.engine.lanes import LANES
 from counting.engine.train import Group, word_orders
 from counting.regimens import Regimen, value_at
 from counting.workers import WorkersLost
@@ -154,7 +155,8 @@ def train(  # noqa: PLR0913  what is trained, on what, and how to watch it
         raise ValueError(f"threads must be at least 1, or None for all cores; got {threads}")
     threads = threads or workers.cores()
     rounds = -(-len(seeds) // (threads * GROUP))
-    groups = workers.slices(len(seeds), -(-len(seeds) // (threads * rounds)))
+    least = -(-len(seeds) // (threads * rounds))
+    groups = workers.slices(len(seeds), -(-least // LANES) * LANES)  # a block takes as long with fewer runs
     stop = Event()
     with progress_bar(regimen, len(seeds), "epoch", progress) as bar, ThreadPoolExecutor(threads) as pool:
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from counting import languages
 from counting.cells import Networks
 from counting.dyck import CLOSE, Words
 
@@ -103,6 +104,35 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
         wrong &= np.arange(words.longest) < words.lengths[:, None]
         predicted[run] = np.where(wrong.any(axis=1), wrong.argmax(axis=1), words.lengths)
     return predicted
+
+
+def shuffle_contributions(nets: Networks) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each kind of bracket adds when it opens and when it closes: A and B, float64 (runs, units, kinds)."""
+    p = {name: array.astype(np.float64) for name, array in nets.parameters.items()}
+    added = p["weight_ih_l0"] + (p["bias_ih_l0"] + p["bias_hh_l0"])[:, :, None]
+    return added[:, :, ::2], added[:, :, 1::2]
+
+
+def predict_shuffle_failure(nets: Networks, words: languages.Words) -> np.ndarray:
+    """First failure on words of a shuffle, as `predict_first_failure` has it of one counter: int64 (runs, n).
+
+    With U the recurrent weights the state is, to first order and where max(0, ·) gives nothing back,
+
+        h ≈ Σ A_k · depth_k + (A_k + B_k) K_k + (U − 1) A_k D_k.
+    """
+    opening, closing = shuffle_contributions(nets)
+    depth = words.counts.astype(np.float64)
+    kinds = np.arange(depth.shape[2])
+    closings = np.cumsum(words.tokens[:, :, None] == 2 * kinds + 1, axis=1)
+    area = np.cumsum(depth, axis=1) - depth
+    drift = nets.parameters["weight_hh_l0"].astype(np.float64) - np.eye(opening.shape[1])
+    state = np.einsum("ruk,ntk->rntu", opening, depth) + np.einsum("ruk,ntk->rntu", opening + closing, closings)
+    state += np.einsum("ruv,rvk,ntk->rntu", drift, opening, area)
+    weight, bias = (nets.parameters[name].astype(np.float64) for name in ("output.weight", "output.bias"))
+    yes = np.einsum("rou,rntu->rnto", weight, state) + bias[:, None, None] >= 0
+    wrong = (yes != (words.targets == 1)).any(axis=-1)
+    wrong &= np.arange(words.longest) < words.lengths[:, None]
+    return np.where(wrong.any(axis=-1), wrong.argmax(axis=-1), words.lengths)
 
 
 def compensation(words: Words) -> float:

@@ -6,9 +6,11 @@ hold its step to the engine's, bit by bit.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
-from counting import evaluation
+from counting import evaluation, workers
 from counting.cells import Networks
 from counting.engine.activations import sigmoid, tanh
 from counting.engine.lanes import inlined, kernel
@@ -57,8 +59,14 @@ def first_failure(network: Networks, words: Words) -> np.ndarray:
 
 def right_on(networks: Networks, words: Words) -> np.ndarray:
     """Tell which runs are right on all these words: bool (runs,)."""
-    each = (networks[run] for run in range(len(networks)))
-    return np.array([bool((first_failure(network, words) == words.lengths).all()) for network in each], bool)
+    if not len(networks):
+        return np.zeros(0, bool)
+
+    def right(run: int) -> bool:
+        return bool((first_failure(networks[run], words) == words.lengths).all())
+
+    with ThreadPoolExecutor(workers.cores()) as pool:
+        return np.array(list(pool.map(right, range(len(networks)))))
 
 
 def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, ...]:
@@ -73,6 +81,18 @@ def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple
     h, c = np.array(h, np.float32), np.array(c, np.float32)
     _image(*_arrays(network), h, c, logits, kept, added, symbol)
     return h, c, logits, kept, added
+
+
+def path(network: Networks, symbol: int, steps: int) -> tuple[np.ndarray, ...]:
+    """Read one symbol over and over: h and c, (steps, units), and logits, (steps, outputs), after each.
+
+    At last the forget gates of the last step, and what it adds: (units,).
+    """
+    units, _, outputs = network.sizes
+    h, c, logits = (np.empty((steps, rows), np.float32) for rows in (units, units, outputs))
+    _path(*_arrays(network), h, c, logits, symbol)
+    *_, kept, added = image(network, h[[-2, -2], None], c[[-2, -2], None], symbol)
+    return h, c, logits, kept[0, 0], added[0, 0]
 
 
 def hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -106,6 +126,15 @@ def _step(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):  
             for unit in range(1, units):
                 total += weight[output, unit] * h[row, unit]
             logits[row, output] = total + output_bias[output]
+
+
+@kernel()
+def _path(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):  # noqa: PLR0913  a kernel
+    """Fill in the states and logits after each step."""
+    now, cell, read = np.zeros_like(h[:1]), np.zeros_like(c[:1]), np.empty_like(logits[:1])
+    for t in range(len(h)):
+        _step(drives, recurrent, bias, weight, output_bias, now, cell, read, symbol)
+        h[t], c[t], logits[t] = now[0], cell[0], read[0]
 
 
 @kernel()

@@ -6,6 +6,7 @@ move each n's own cells, intervals too (`_Runs`). Their ends are computed by the
 Where a box is mapped into itself, its steps may be repeated: a cell whose forget gate is exactly 1 is then a counter,
 to which the same number is added over and over, up to where it comes near 0 or the letter is over (`_go`). Words whose
 letter is over at another step go their own way from there on, and where a box is too wide, its words are halved.
+The first letter needs no box: its states are one path for all n.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from counting.certificate.onestep import (
     first_failure,
     hull,
     image,
+    path,
     right,
 )
 from counting.engine.lanes import inlined, kernel
@@ -122,12 +124,29 @@ class _Climb:
 
     def run(self) -> tuple[Move, ...]:
         """Read all words; give what the longest ones repeat."""
-        n, units = np.arange(READ + 1, MAX_COUNT + 1), self.network.sizes[0]
-        start = np.zeros((2, 1, units), np.float32)
-        todo = [_Runs(n, n, np.zeros((2, units, len(n)), np.float32), start, start)]
-        for symbol in range(self.language.symbols):
+        todo = self._first_letter()
+        for symbol in range(1, self.language.symbols):
             todo = [done for runs in todo for done in self._letter(runs, symbol, MOST_HALVED)]
         return max(todo, key=lambda runs: runs.n[-1]).moves
+
+    def _first_letter(self) -> list[_Runs]:
+        """Read all of the first letter, state by state: every word begins like the longest one.
+
+        Words go on together that have come to the same h, or else those of an octave.
+        """
+        h, c, logits, kept, added = path(self.network, 0, MAX_COUNT)
+        if not right(np.stack([logits, logits]), self._targets(0)[:1]).all():
+            raise Undecided("an output is wrong after many of the first letter")
+        steps = np.where(kept == 1, added, np.nan)
+        move = Move(self.language.alphabet[0], tuple(map(float, steps)), tuple(map(float, h[-1])))
+        n = np.arange(READ + 1, MAX_COUNT + 1)
+        settling = n <= np.flatnonzero((h != h[-1]).any(axis=1)).max(initial=-1) + 1
+        octave = np.where(settling, np.log2(n).astype(int), -1)
+        parts = []
+        for these in (n[octave == each] for each in np.unique(octave)):
+            h_box, c_box = (np.stack([x[these - 1].min(axis=0), x[these - 1].max(axis=0)])[:, None] for x in (h, c))
+            parts.append(_Runs(these, these, np.stack([c[these - 1].T] * 2), h_box, c_box, moves=(move,)))
+        return parts
 
     def _letter(self, runs: _Runs, symbol: int, halvings: int) -> list[_Runs]:
         """Read all of one letter; where that is not proved right, each half of the words alone."""
@@ -136,7 +155,7 @@ class _Climb:
             return list(self._read(replace(runs, left=runs.n, cells=runs.cells.copy(), waited=0), symbol))
         except Undecided:
             middle = np.sqrt(float(runs.n[0]) * float(runs.n[-1]))
-            if symbol == 0 or not halvings or len(runs.n) == 1:
+            if not halvings or len(runs.n) == 1:
                 raise
         return [done for half in runs.parts(runs.n > middle) for done in self._letter(half, symbol, halvings - 1)]
 
