@@ -1,6 +1,7 @@
 """How many networks of several counters are proved: all of chapter 11's that learn to count, and of larger shuffles.
 
     nice python benchmarks/several.py --record
+    nice python benchmarks/several.py --record powers-2-lstm-2    # one row again, the others stay
 
 Of the larger shuffles networks are trained here, by the same regimen, on words as chapter 11 draws them.
 """
@@ -65,20 +66,35 @@ def row(language: Language, networks: Networks, tried: int | None = None) -> dic
     return sizes | {"right": int(right.sum()), "tried": len(each)} | counts
 
 
+def of_sweep(sweep: str, language: Language) -> dict[str, object]:
+    """Give the row of one of chapter 11's sweeps."""
+    return row(language, results.load(results.FOLDER / f"{sweep}-counting.safetensors").networks)
+
+
+def of_larger(k: int, times: int) -> dict[str, object]:
+    """Give the row of a shuffle of k words."""
+    return row(languages.shuffle(k), trained(k, times), TRIED)
+
+
+ROWS = {sweep: partial(of_sweep, sweep, language) for sweep, language in SWEEPS.items()} | {
+    f"shuffle-{k}": partial(of_larger, k, times) for k, times in LARGER.items()
+}
+
+
 def main() -> None:
     """Read the command line, decide on all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"all, or of {', '.join(ROWS)}")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/several.json")
     options = parser.parse_args()
-    rows = []
-    for sweep, language in SWEEPS.items():
-        rows.append(row(language, results.load(results.FOLDER / f"{sweep}-counting.safetensors").networks))
-        print(rows[-1], flush=True)
-    for k, times in LARGER.items():
-        rows.append(row(languages.shuffle(k), trained(k, times), TRIED))
-        print(rows[-1], flush=True)
+    rows = {}
+    for name in options.rows or ROWS:
+        rows[name] = ROWS[name]()
+        print(rows[name], flush=True)
     if options.record:
-        print(measurements.record("several", {"several": pd.DataFrame(rows)}))
+        kept = measurements.load("several").tables["several"].to_dict("records") if options.rows else []
+        table = dict(zip(ROWS, kept, strict=False)) | rows
+        print(measurements.record("several", {"several": pd.DataFrame([table[name] for name in ROWS])}))
 
 
 if __name__ == "__main__":
