@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from counting import cells, dyck, evaluation, training
+from counting import cells, dyck, evaluation, languages, training
 from counting.anatomy import relu
 from counting.cells import Networks
 from counting.dyck import Words
@@ -126,6 +126,39 @@ def test_the_prediction_orders_counters() -> None:
 def test_the_drift_needs_one_counter() -> None:
     with pytest.raises(ValueError, match="one counter"):
         relu.first_order_state(cell(-1, 1, 1), WORDS)
+
+
+def test_a_shuffle_of_one_is_predicted_as_one_counter() -> None:
+    """Where the drift is up, so that max(0, ·) gives nothing back."""
+    rng = np.random.Generator(np.random.PCG64(1))
+    nets = relu.counters(1 + 1e-3 * rng.random(200), -1 + 0.05 * rng.random(200), 8.0, rng.uniform(0.2, 0.6, 200))
+    words = dyck.pcfg(30, (2, 100), seed=2)
+    shuffled = languages.shuffle(1).words(words.strings())
+    predicted = relu.predict_first_failure(nets, words)
+    assert 0.2 < (predicted < words.lengths).mean() < 0.95
+    assert np.array_equal(relu.predict_shuffle_failure(nets, shuffled), predicted)
+
+
+def test_two_counters_of_a_shuffle_drift_apart_as_predicted() -> None:
+    """Each unit counts one kind of brackets and leaks a little of it into the other."""
+    language = languages.shuffle(2)
+    nets = cells.initialize("relu", range(40), 2, 4, 4).astype("float64")
+    rng = np.random.Generator(np.random.PCG64(3))
+    p = {name: np.zeros_like(array) for name, array in nets.parameters.items()}
+    p["weight_ih_l0"][:] = [[1, -1, 0, 0], [0, 0, 1, -1]]
+    p["weight_ih_l0"] += 0.005 * rng.random(p["weight_ih_l0"].shape)
+    p["weight_hh_l0"][:] = np.eye(2)
+    p["weight_hh_l0"] += 1e-5 * rng.random(p["weight_hh_l0"].shape)
+    p["output.weight"][:] = [[0, 0], [1, 0], [0, 0], [0, 1]]
+    p["output.bias"][:] = [1, -0.5, 1, -0.5]
+    nets, words = Networks("relu", p), languages.sample(language, 20, (200, 200), 4)
+    failures = evaluation.first_failure(nets, words)
+    assert 0.5 < (failures < words.lengths).mean() < 1
+    assert (relu.predict_shuffle_failure(nets, words) == failures).mean() > 0.97
+    opening, closing = relu.shuffle_contributions(nets)
+    trace = evaluation.trace(nets, language.words(["()"]))
+    assert np.allclose(trace.h[:, 0], opening[:, :, 0])
+    assert (opening + closing >= 0).all()
 
 
 def test_drifts_on_the_compensating_line_cancel_at_the_end() -> None:

@@ -115,6 +115,7 @@ def test_record_writes_committed_results_and_verify_accepts_them(words, folders,
     monkeypatch.setenv("COUNTING_RESULTS", "verify")
     assert same(obtain(words), runs)
     assert same(obtain(words, sample=2), runs)
+    assert same(obtain(words, sample=0), runs)
     assert trainings == [3, 3, 2]
     assert committed(folders).read_bytes() == before
 
@@ -129,8 +130,9 @@ def test_retrain_writes_the_same_bytes(words, folders, monkeypatch):
 
 def test_verify_finds_what_is_missing_or_differs(words, folders, monkeypatch):
     monkeypatch.setenv("COUNTING_RESULTS", "verify")
-    with pytest.raises(results.ResultDiffers, match="is not there"):
-        obtain(words)
+    for sample in (None, 0):
+        with pytest.raises(results.ResultDiffers, match="is not there"):
+            obtain(words, sample=sample)
     runs = recorded(monkeypatch, words)
     runs.networks.parameters["output.bias"][1] += 1e-6
     sweep = results.Sweep(**_manifest(folders)["sweep"])

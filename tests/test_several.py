@@ -216,6 +216,19 @@ def test_a_box_holds_what_the_step_makes_of_its_points(seed):
         assert np.array_equal(low, point)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_path_is_one_step_after_the_other(seed):
+    network = cells.initialize("lstm", [seed], 2, 3, 4)
+    h, c, logits, kept, added = onestep.path(network, 1, 50)
+    state, cell = np.zeros((2, 1, 2), np.float32)
+    for t in range(50):
+        before = cell
+        state, cell, read = onestep.step(network, state, cell, 1)
+        for ours, theirs in ((h, state), (c, cell), (logits, read)):
+            assert np.array_equal(ours[t], theirs[0])
+    assert np.array_equal(kept * before[0] + added, cell[0])
+
+
 def test_what_is_repeated_is_read_rightly_everywhere():
     """Of cells that all count, nothing but the outputs shows that a box which they can come to is misread."""
     box = np.zeros((2, 1, 1), np.float32)
