@@ -40,6 +40,9 @@ try:
     from counting.certificate.onestep import MAX_COUNT
     from counting.dyck import Words
     from counting.modelfile import Model, Options
+except KeyboardInterrupt:
+    _say("interrupted")
+    sys.exit(130)
 except Exception as error:  # whatever a broken environment raises; not Python's own exit code 1, which means refuted
     _say(f"error: {error}")
     sys.exit(2)

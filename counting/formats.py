@@ -53,6 +53,9 @@ RECORDED = re.compile(r"(.*_)?(loss|losses|epoch|step|rng_state|history|metrics)
 SAYS = re.compile(r".*(nonlinearity|activation(_fn|_function)?|rnn_type|cell_type|rnn|cell|mode)", re.IGNORECASE)
 """Names under which a checkpoint says of a plain RNN whether it is a ReLU or a tanh."""
 
+TANH = re.compile(r"(?<![a-z])tanh(?![a-z])", re.IGNORECASE)
+"""What a text, whatever its name, says of one: in JSON, or as code."""
+
 OTHERS = {
     b"version https://git-lfs": "is a Git LFS pointer, not the file itself: run `git lfs pull`",
     b"\x89HDF": "is HDF5, perhaps of Keras",
@@ -157,9 +160,12 @@ def flat(content: object) -> tuple[dict[str, Tensor], dict[str, str]]:
             elif isinstance(value, dict | list | tuple | Thing):
                 waiting.append((f"{path}.", depth + 1, value, aside))
             # A function or class, torch.tanh say, is known by the last part of its name.
-            if isinstance(value, str | Thing) and SAYS.fullmatch(name):
+            if isinstance(value, str | Thing):
                 says = value if isinstance(value, str) else value.name.rpartition(".")[2]
-                said[path] = says[:20].lower().removeprefix("rnn_")
+                if TANH.search(says):
+                    said[path] = "tanh"
+                elif SAYS.fullmatch(name):
+                    said[path] = says[:20].lower().removeprefix("rnn_")
     return tensors, said
 
 

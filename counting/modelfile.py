@@ -199,8 +199,9 @@ def from_tensors(content: object, options: Options | None = None) -> Model:
 def _nonlinearity(options: Options, said: Mapping[str, str]) -> str:
     """Which one is taken, in words. Raises BadModel for tanh, and where file and option differ."""
     for name, value in said.items():
-        named = name.rpartition(".")[2] in ("nonlinearity", "activation")
-        if (named or value in ("relu", "tanh")) and value != (options.nonlinearity or "relu"):
+        named = name.rpartition(".")[2].lower() in ("nonlinearity", "activation")
+        mentioned = value in ("relu", "tanh") and not options.nonlinearity
+        if (named or mentioned) and value != (options.nonlinearity or "relu"):
             raise BadModel(f"says {printable(name)} = {value}, where {options.nonlinearity or 'relu'} would be taken")
     if options.nonlinearity == "tanh":
         raise BadModel("is a tanh RNN: only those with nonlinearity='relu', LSTMs and GRUs are decided on")

@@ -444,10 +444,26 @@ def test_what_is_refused_is_named(kind, tmp_path):
     assert str(error.value).isprintable()
 
 
-def test_what_the_metadata_of_safetensors_say_is_heard(tmp_path):
-    save_file(Net(relu()).state_dict(), tmp_path / "m.safetensors", {"format": "pt", "nonlinearity": "tanh"})
-    with pytest.raises(BadModel, match="nonlinearity = tanh"):
-        modelfile.read(tmp_path / "m.safetensors")
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"nonlinearity": "tanh"},
+        {"NonLinearity": "sigmoid"},
+        {"activation_fn": "nn.Tanh"},
+        {"act": "Tanh"},
+        {"config": '{"rnn": {"nonlinearity": "tanh"}}'},
+        {"config": "nn.RNN(2, 1, nonlinearity='tanh')"},
+    ],
+    ids=str,
+)
+def test_what_the_metadata_of_safetensors_say_is_heard(says, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file(Net(relu()).state_dict(), path, {"format": "pt"} | says)
+    name, said = next(iter(says)), "sigmoid" if "NonLinearity" in says else "tanh"
+    with pytest.raises(BadModel, match=f"{name} = {said}"):
+        modelfile.read(path)
+    if name in ("act", "config"):  # it may speak of something else, and the user knows
+        assert "nonlinearity relu" in modelfile.read(path, Options(nonlinearity="relu")).taken["layer"]
 
 
 def in_zip(*names: str) -> bytes:

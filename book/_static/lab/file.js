@@ -113,8 +113,8 @@
     if (units !== 1 || shapeOf("weight_hh").length !== 2) throw new BadFile(`needs one unit; weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
     const cell = Object.keys(GATES).find((one) => GATES[one] === gates);
     if (!cell) throw new BadFile(`needs 4 gates (LSTM), 3 (GRU) or 1 (RNN); weight_hh has shape ${shapeText(shapeOf("weight_hh"))}.`);
-    if (cell === "relu" && /"(rnn_)?tanh"/i.test(JSON.stringify(tensors.said))) throw new BadFile("says that it is a tanh RNN, which is not in the lab.");
-    const other = Object.entries(tensors.said).find(([name, value]) => /(^|\.)(nonlinearity|activation)$/.test(name) && !/^(rnn_)?relu$/i.test(value));
+    if (cell === "relu" && /(?<![a-z])tanh(?![a-z])/i.test(JSON.stringify(tensors.said))) throw new BadFile("says that it is a tanh RNN, which is not in the lab.");
+    const other = Object.entries(tensors.said).find(([name, value]) => /(^|\.)(nonlinearity|activation)$/i.test(name) && !/^(rnn_)?relu$/i.test(value));
     if (cell === "relu" && other) throw new BadFile(`says ${printable(other[0])} = ${printable(other[1])}, and the lab would take relu.`);
     const used = new Map(Array.from(layer, ([part, name]) => [`${part}_l0`, name]));
     const matrices = [...tensors].filter(([name, { shape }]) => ![...layer.values()].includes(name) && name.endsWith("weight") && !BEFORE.test(name) && shape.length === 2 && shape[1] === 1);

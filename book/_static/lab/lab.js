@@ -137,7 +137,8 @@
     Object.assign(state, START, AS_FOUND, { at: null });
     const faults = [];
     const network = given.get("network") ?? state.network;
-    if (byId.has(network) || add(lab.fromId(network))) state.network = network;
+    const brought = byId.get(network) ?? add(lab.fromId(network)); // its id may be spelled in several ways
+    if (brought) state.network = brought.id;
     else faults.push(`The link names a network that is not here, ${lab.printable(network)}.`);
     const [kind, ...rest] = (given.get("word") ?? "failing").split(".");
     const numbers = new Map(Object.entries(GENERATED)).get(kind);
