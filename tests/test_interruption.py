@@ -12,6 +12,7 @@ from oracles import bits
 from tqdm.auto import tqdm
 
 from counting import regimens, training
+from counting.engine.lanes import LANES
 from counting.regimens import Regimen
 
 
@@ -53,29 +54,29 @@ class TestInterruption:
 
     def interrupted(self, train, monkeypatch, epochs_of_runs: int, regimen: Regimen) -> training.Interrupted:
         monkeypatch.setattr(InterruptingBar, "epochs_of_runs", epochs_of_runs)
-        monkeypatch.setattr(training, "GROUP", 50)
+        monkeypatch.setattr(training, "GROUP", LANES)
         with pytest.raises(training.Interrupted) as caught:
             train(regimen, range(200), threads=1)
         return caught.value
 
     def test_finished_runs_are_kept(self, cell, train, monkeypatch):
-        # The first group of 50 has all its 5 epochs, the second one of them.
+        # The first group has all its 5 epochs, the second one of them.
         regimen = short(cell, epochs=5)
-        error = self.interrupted(train, monkeypatch, 50 * 6, regimen)
-        assert str(error) == "stopped with 50 of 200 runs finished"
-        assert error.runs.seeds == tuple(range(50))
-        expected = train(regimen, [0, 49])
-        assert [bits(error.runs, run) for run in (0, 49)] == [bits(expected, run) for run in (0, 1)]
+        error = self.interrupted(train, monkeypatch, LANES * 6, regimen)
+        assert str(error) == f"stopped with {LANES} of 200 runs finished"
+        assert error.runs.seeds == tuple(range(LANES))
+        expected = train(regimen, [0, LANES - 1])
+        assert [bits(error.runs, run) for run in (0, LANES - 1)] == [bits(expected, run) for run in (0, 1)]
 
     def test_none_is_finished(self, train, monkeypatch):
-        error = self.interrupted(train, monkeypatch, 50, short("relu", epochs=5))
+        error = self.interrupted(train, monkeypatch, LANES, short("relu", epochs=5))
         assert isinstance(error, KeyboardInterrupt)
         assert error.runs is None
         assert str(error) == "stopped with 0 of 200 runs finished"
 
     def test_no_thread_is_left_behind(self, train, monkeypatch):
         before = threading.active_count()
-        self.interrupted(train, monkeypatch, 50, short("relu", epochs=5))
+        self.interrupted(train, monkeypatch, LANES, short("relu", epochs=5))
         assert threading.active_count() == before
 
 
