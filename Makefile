@@ -21,7 +21,7 @@ export PYTHONUTF8 := 1
 
 book: $(INSTALLED)
 	$(PYTHON) -m pipeline $(if $(filter-out 0,$(ACCEPT)),--accept) $(PARAMETERS) $(ONLY)
-	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q -n auto tests/test_pages.py tests/test_lab_page.py)
+	$(if $(PARAMETERS),,$(PYTHON) -m pytest -q -n auto tests/test_pages.py tests/test_lab_page.py::TestBuiltLab)
 
 test: $(INSTALLED)
 	$(PYTHON) -m ruff check --no-cache --quiet .
