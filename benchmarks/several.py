@@ -87,14 +87,17 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"all, or of {', '.join(ROWS)}")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/several.json")
     options = parser.parse_args()
+    if unknown := set(options.rows) - set(ROWS):
+        parser.error(f"no row is called {', '.join(sorted(unknown))}")
     rows = {}
     for name in options.rows or ROWS:
         rows[name] = ROWS[name]()
         print(rows[name], flush=True)
     if options.record:
-        kept = measurements.load("several").tables["several"].to_dict("records") if options.rows else []
-        table = dict(zip(ROWS, kept, strict=False)) | rows
-        print(measurements.record("several", {"several": pd.DataFrame([table[name] for name in ROWS])}))
+        if options.rows:
+            kept = measurements.load("several").tables["several"].to_dict("records")
+            rows = dict(zip(ROWS, kept, strict=True)) | rows
+        print(measurements.record("several", {"several": pd.DataFrame(list(rows.values()))}))
 
 
 if __name__ == "__main__":

@@ -341,6 +341,8 @@ def relu_state() -> dict[str, torch.Tensor]:
     (lambda: save(lstm_with()) + b"x", "is not whole"),
     (lambda: lstm_with(**{f"{'emb' * 30_000}!.weight": torch.ones(0, 1)}), "a name of 90,008 characters"),
     (lambda: save(relu_state(), {"activation": "elu"}), "activation = elu"),
+    (lambda: save(relu_state(), {"NonLinearity": "sigmoid"}), "NonLinearity = sigmoid"),
+    (lambda: save(relu_state(), {"config": '{"nonlinearity": "tanh"}'}), "says that it is a tanh RNN"),
     (lambda: b"PK\3\4" + bytes(100), "torch.save"),
     (lambda: b"\xff" * 7 + b"\0{}", "is not whole"),
     (lambda: b"", "is not safetensors"),
