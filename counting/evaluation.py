@@ -28,6 +28,15 @@ def first_failure(nets: Networks, words: Words) -> np.ndarray:
     return _decide(nets, words, whole=False)[0]
 
 
+def first_wrong(wrong: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Find the first wrong step of each word, or its length if none of its own is: int64 (n,).
+
+    wrong: bool (n, longest). lengths: (n,).
+    """
+    inside = wrong & (np.arange(wrong.shape[1]) < lengths[:, None])
+    return np.where(inside.any(axis=1), inside.argmax(axis=1), lengths)
+
+
 def accuracy(nets: Networks, words: Words) -> np.ndarray:
     """Give the share of words that are right at every step: float64 (runs,)."""
     return (first_failure(nets, words) == words.lengths).mean(axis=1)

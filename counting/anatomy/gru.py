@@ -161,12 +161,12 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
     measure = ruler(nets, int(words.depth.max()))
     missed = 1 - measure.step[:, measure.at(0) :: POINTS]
     before = np.pad(words.depth[:, :-1], ((0, 0), (1, 0)))
-    closing, inside = words.tokens == CLOSE, np.arange(words.longest) < words.lengths[:, None]
+    closing = words.tokens == CLOSE
     predicted = np.empty((len(nets), len(words)))
     for run in range(len(nets)):
         error = np.cumsum(np.where(closing, missed[run, before], 0.0), axis=1)
-        wrong = ((words.depth + error >= measure.threshold[run]) != (words.depth > 0)) & inside
-        predicted[run] = np.where(wrong.any(axis=1), wrong.argmax(axis=1), words.lengths)
+        wrong = (words.depth + error >= measure.threshold[run]) != (words.depth > 0)
+        predicted[run] = evaluation.first_wrong(wrong, words.lengths)
     return predicted
 
 

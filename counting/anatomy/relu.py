@@ -21,6 +21,7 @@ import pandas as pd
 from counting import languages
 from counting.cells import Networks
 from counting.dyck import CLOSE, Words
+from counting.evaluation import first_wrong
 
 KINDS = ("counter", "one-way", "mirrored", "dead", "not finite")
 """What `kind` tells apart."""
@@ -32,12 +33,17 @@ class NotReLU(ValueError):
 
 def contributions(nets: Networks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what `(` adds, what `)` adds, and the recurrent weight: A, B and u, each float64 (runs,)."""
+    opening, closing = shuffle_contributions(nets)
+    return opening[:, 0, 0], closing[:, 0, 0], nets.parameters["weight_hh_l0"][:, 0, 0].astype(np.float64)
+
+
+def shuffle_contributions(nets: Networks) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each kind of bracket adds when it opens and when it closes: A and B, float64 (runs, units, kinds)."""
     if nets.cell != "relu":
         raise NotReLU(f"ReLU networks are needed, not {nets.cell!r}")
-    weight = nets.parameters["weight_ih_l0"][:, 0].astype(np.float64)
     bias = nets.parameters["bias_ih_l0"].astype(np.float64) + nets.parameters["bias_hh_l0"]
-    opening, closing = (weight + bias).T
-    return opening, closing, nets.parameters["weight_hh_l0"][:, 0, 0].astype(np.float64)
+    added = nets.parameters["weight_ih_l0"].astype(np.float64) + bias[:, :, None]
+    return added[:, :, ::2], added[:, :, 1::2]
 
 
 def kind(nets: Networks) -> np.ndarray:
@@ -101,16 +107,8 @@ def predict_first_failure(nets: Networks, words: Words) -> np.ndarray:
         state = first_order_state(nets[int(run)], words) if counts else np.zeros(words.tokens.shape)
         yes = [weight[run, output] * state + bias[run, output] >= 0 for output in range(2)]
         wrong = ~yes[0] | (yes[1] != (words.depth > 0))
-        wrong &= np.arange(words.longest) < words.lengths[:, None]
-        predicted[run] = np.where(wrong.any(axis=1), wrong.argmax(axis=1), words.lengths)
+        predicted[run] = first_wrong(wrong, words.lengths)
     return predicted
-
-
-def shuffle_contributions(nets: Networks) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each kind of bracket adds when it opens and when it closes: A and B, float64 (runs, units, kinds)."""
-    p = {name: array.astype(np.float64) for name, array in nets.parameters.items()}
-    added = p["weight_ih_l0"] + (p["bias_ih_l0"] + p["bias_hh_l0"])[:, :, None]
-    return added[:, :, ::2], added[:, :, 1::2]
 
 
 def predict_shuffle_failure(nets: Networks, words: languages.Words) -> np.ndarray:
@@ -122,17 +120,16 @@ def predict_shuffle_failure(nets: Networks, words: languages.Words) -> np.ndarra
     """
     opening, closing = shuffle_contributions(nets)
     depth = words.counts.astype(np.float64)
-    kinds = np.arange(depth.shape[2])
-    closings = np.cumsum(words.tokens[:, :, None] == 2 * kinds + 1, axis=1)
+    closings = np.cumsum(words.tokens[:, :, None] == 2 * np.arange(depth.shape[2]) + 1, axis=1)
     area = np.cumsum(depth, axis=1) - depth
-    drift = nets.parameters["weight_hh_l0"].astype(np.float64) - np.eye(opening.shape[1])
-    state = np.einsum("ruk,ntk->rntu", opening, depth) + np.einsum("ruk,ntk->rntu", opening + closing, closings)
-    state += np.einsum("ruv,rvk,ntk->rntu", drift, opening, area)
-    weight, bias = (nets.parameters[name].astype(np.float64) for name in ("output.weight", "output.bias"))
-    yes = np.einsum("rou,rntu->rnto", weight, state) + bias[:, None, None] >= 0
-    wrong = (yes != (words.targets == 1)).any(axis=-1)
-    wrong &= np.arange(words.longest) < words.lengths[:, None]
-    return np.where(wrong.any(axis=-1), wrong.argmax(axis=-1), words.lengths)
+    p = {name: array.astype(np.float64) for name, array in nets.parameters.items()}
+    drift = (p["weight_hh_l0"] - np.eye(opening.shape[1])) @ opening
+    predicted = np.empty((len(nets), len(words)), np.int64)
+    for run in range(len(nets)):
+        state = depth @ opening[run].T + closings @ (opening + closing)[run].T + area @ drift[run].T
+        yes = state @ p["output.weight"][run].T + p["output.bias"][run] >= 0
+        predicted[run] = first_wrong((yes != (words.targets == 1)).any(axis=2), words.lengths)
+    return predicted
 
 
 def compensation(words: Words) -> float:

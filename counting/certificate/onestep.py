@@ -59,14 +59,12 @@ def first_failure(network: Networks, words: Words) -> np.ndarray:
 
 def right_on(networks: Networks, words: Words) -> np.ndarray:
     """Tell which runs are right on all these words: bool (runs,)."""
-    if not len(networks):
-        return np.zeros(0, bool)
 
-    def right(run: int) -> bool:
+    def all_right(run: int) -> bool:
         return bool((first_failure(networks[run], words) == words.lengths).all())
 
     with ThreadPoolExecutor(workers.cores()) as pool:
-        return np.array(list(pool.map(right, range(len(networks)))))
+        return np.array(list(pool.map(all_right, range(len(networks)))), bool)
 
 
 def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[np.ndarray, ...]:
