@@ -221,3 +221,8 @@ class TestTrace:
                 evaluation.trace(nets, words)
         with pytest.raises(ValueError, match="at least one network"):
             evaluation.trace(nets[[]], test_words[0])
+
+
+def test_the_first_wrong_step_is_looked_for_inside_the_word():
+    wrong = np.array([[0, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+    assert evaluation.first_wrong(wrong, np.array([4, 3, 4, 2])).tolist() == [1, 3, 4, 0]
