@@ -155,15 +155,15 @@ class Words:
         state, held = np.zeros(n, np.int8), np.zeros((n, language.counters), np.int32)
         counts = np.zeros((n, self.longest, language.counters), np.int32)
         targets = np.zeros((n, self.longest, len(language.outputs)), np.int8)
+        may = language.targets(state, held)
         for t in range(self.longest):
             going = np.flatnonzero(self.tokens[:, t] != PADDING)
             symbol = self.tokens[going, t]
-            fine = language.allowed(state[going], held[going])[np.arange(len(going)), symbol]
-            if not fine.all():
+            if not (fine := may[going, symbol]).all():
                 fault = f"{self._shown(int(going[~fine][0]))} is no word of {language.name}"
                 raise ValueError(f"{fault}: symbol {t} may not come there")
             state[going], held[going] = language.advance(state[going], held[going], symbol)
-            targets[going, t] = language.targets(state[going], held[going])
+            targets[going, t] = may[going] = language.targets(state[going], held[going])
             counts[:, t] = held
         if (left := held.any(axis=1)).any():
             raise ValueError(f"{self._shown(int(np.argmax(left)))} is no word of {language.name}: it is not over")

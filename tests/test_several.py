@@ -225,7 +225,7 @@ def test_a_path_is_one_step_after_the_other(seed):
         before = cell
         state, cell, read = onestep.step(network, state, cell, 1)
         for ours, theirs in ((h, state), (c, cell), (logits, read)):
-            assert np.array_equal(ours[t], theirs[0])
+            assert np.array_equal(ours[:, t], theirs[0])
     assert np.array_equal(kept * before[0] + added, cell[0])
 
 

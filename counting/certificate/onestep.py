@@ -50,18 +50,21 @@ def step(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple[
     return h, c, logits
 
 
-def first_failure(network: Networks, words: Words) -> np.ndarray:
-    """Give the 0-based first wrong step of each word, or its length: int64 (n,), as `evaluation.first_failure` does."""
+def first_failure(network: Networks, words: Words, stop: bool = False) -> np.ndarray:
+    """Give the 0-based first wrong step of each word, or its length: int64 (n,), as `evaluation.first_failure` does.
+
+    stop: read no word after one that fails.
+    """
     if network.cell != "lstm":
         return evaluation.first_failure(network, words)[0]  # type: ignore[arg-type]  # it reads any language's
-    return _first_failure(*_arrays(network), words.tokens, words.targets, words.lengths.astype(np.int64))
+    return _first_failure(*_arrays(network), words.tokens, words.targets, words.lengths.astype(np.int64), stop)
 
 
 def right_on(networks: Networks, words: Words) -> np.ndarray:
     """Tell which runs are right on all these words: bool (runs,)."""
 
     def all_right(run: int) -> bool:
-        return bool((first_failure(networks[run], words) == words.lengths).all())
+        return bool((first_failure(networks[run], words, stop=True) == words.lengths).all())
 
     with ThreadPoolExecutor(workers.cores()) as pool:
         return np.array(list(pool.map(all_right, range(len(networks)))), bool)
@@ -82,14 +85,14 @@ def image(network: Networks, h: np.ndarray, c: np.ndarray, symbol: int) -> tuple
 
 
 def path(network: Networks, symbol: int, steps: int) -> tuple[np.ndarray, ...]:
-    """Read one symbol over and over: h and c, (steps, units), and logits, (steps, outputs), after each.
+    """Read one symbol over and over: h and c, (units, steps), and logits, (outputs, steps), after each.
 
     At last the forget gates of the last step, and what it adds: (units,).
     """
     units, _, outputs = network.sizes
-    h, c, logits = (np.empty((steps, rows), np.float32) for rows in (units, units, outputs))
+    h, c, logits = (np.empty((rows, steps), np.float32) for rows in (units, units, outputs))
     _path(*_arrays(network), h, c, logits, symbol)
-    *_, kept, added = image(network, h[[-2, -2], None], c[[-2, -2], None], symbol)
+    *_, kept, added = image(network, h.T[[-2, -2], None], c.T[[-2, -2], None], symbol)
     return h, c, logits, kept[0, 0], added[0, 0]
 
 
@@ -129,14 +132,15 @@ def _step(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):  
 @kernel()
 def _path(drives, recurrent, bias, weight, output_bias, h, c, logits, symbol):  # noqa: PLR0913  a kernel
     """Fill in the states and logits after each step."""
-    now, cell, read = np.zeros_like(h[:1]), np.zeros_like(c[:1]), np.empty_like(logits[:1])
-    for t in range(len(h)):
+    now, cell = np.zeros((1, len(h)), h.dtype), np.zeros((1, len(c)), c.dtype)
+    read = np.empty((1, len(logits)), h.dtype)
+    for t in range(h.shape[1]):
         _step(drives, recurrent, bias, weight, output_bias, now, cell, read, symbol)
-        h[t], c[t], logits[t] = now[0], cell[0], read[0]
+        h[:, t], c[:, t], logits[:, t] = now[0], cell[0], read[0]
 
 
 @kernel()
-def _first_failure(drives, recurrent, bias, weight, output_bias, tokens, targets, lengths):  # noqa: PLR0913
+def _first_failure(drives, recurrent, bias, weight, output_bias, tokens, targets, lengths, stop):  # noqa: PLR0913
     first = lengths.copy()
     h, c = np.zeros((1, recurrent.shape[1]), bias.dtype), np.zeros((1, recurrent.shape[1]), bias.dtype)
     logits = np.empty((1, len(output_bias)), bias.dtype)
@@ -150,6 +154,8 @@ def _first_failure(drives, recurrent, bias, weight, output_bias, tokens, targets
             if not fine:
                 first[word] = t
                 break
+        if stop and first[word] < lengths[word]:
+            break
     return first
 
 

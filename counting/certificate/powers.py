@@ -11,7 +11,7 @@ The first letter needs no box: its states are one path for all n.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import frexp, ldexp
@@ -106,14 +106,15 @@ class _Runs:
 
 
 @lru_cache
-def _known(letters: int) -> Words:
-    return exponents(powers(letters), range(1, READ + 1))
+def known(letters: int, ns: Iterable[int] = range(1, READ + 1)) -> Words:
+    """Give the words of these exponents."""
+    return exponents(powers(letters), ns)
 
 
 def prove(network: Networks, language: Language) -> tuple[Move, ...]:
     """Prove a network right for every exponent up to `MAX_COUNT`: what it repeats. Raises Undecided."""
-    known = _known(language.symbols)
-    if (first_failure(network, known) < known.lengths).any():
+    words = known(language.symbols)
+    if (first_failure(network, words, stop=True) < words.lengths).any():
         raise Undecided("it fails on a small exponent")
     return _Climb(network, language).run()
 
@@ -135,17 +136,18 @@ class _Climb:
         Words go on together that have come to the same h, or else those of an octave.
         """
         h, c, logits, kept, added = path(self.network, 0, MAX_COUNT)
-        if not right(np.stack([logits, logits]), self._targets(0)[:1]).all():
+        if not right(np.stack([logits.T] * 2), self._targets(0)[:1]).all():
             raise Undecided("an output is wrong after many of the first letter")
         steps = np.where(kept == 1, added, np.nan)
-        move = Move(self.language.alphabet[0], tuple(map(float, steps)), tuple(map(float, h[-1])))
-        n = np.arange(READ + 1, MAX_COUNT + 1)
-        settling = n <= np.flatnonzero((h != h[-1]).any(axis=1)).max(initial=-1) + 1
-        octave = np.where(settling, np.log2(n).astype(int), -1)
+        move = Move(self.language.alphabet[0], tuple(map(float, steps)), tuple(map(float, h[:, -1])))
+        settles = int(np.flatnonzero((h != h[:, -1:]).any(axis=0)).max(initial=-1)) + 2  # the first n with the last h
+        first = [READ + 1, *(2**k for k in range(READ.bit_length(), settles.bit_length())), max(settles, READ + 1)]
         parts = []
-        for these in (n[octave == each] for each in np.unique(octave)):
-            h_box, c_box = (np.stack([x[these - 1].min(axis=0), x[these - 1].max(axis=0)])[:, None] for x in (h, c))
-            parts.append(_Runs(these, these, np.stack([c[these - 1].T] * 2), h_box, c_box, moves=(move,)))
+        for low, high in zip(first, [*first[1:], MAX_COUNT + 1], strict=True):
+            if low < high:
+                n, at = np.arange(low, high), slice(low - 1, high - 1)
+                h_box, c_box = (np.stack([x[:, at].min(axis=1), x[:, at].max(axis=1)])[:, None] for x in (h, c))
+                parts.append(_Runs(n, n, np.stack([c[:, at]] * 2), h_box, c_box, moves=(move,)))
         return parts
 
     def _letter(self, runs: _Runs, symbol: int, halvings: int) -> list[_Runs]:
@@ -249,9 +251,9 @@ def _cycle(turn: Callable[..., tuple[np.ndarray, ...]], runs: _Runs, wide: bool)
     as symbols are left. wide: widen the box for that.
     """
     h, c = runs.h, runs.hull
-    counts, steps = np.ones_like(c[0], bool), EMPTY + np.zeros_like(c)
+    counts, steps, most = np.ones_like(c[0], bool), EMPTY + np.zeros_like(c), runs.left.max()
     for widening in range(WIDENINGS if wide else 3):
-        start = np.where(counts, _reach(c, steps, int(runs.left.max())), c)
+        start = np.where(counts, _reach(c, steps, most), c)
         after, cells, counted, moved = turn(h, start, counts)
         if np.isnan(cells).any():  # before all else: of cells that count nothing else here looks at the outputs
             return None
@@ -275,7 +277,7 @@ def _far(c: np.ndarray) -> np.ndarray:
     return np.asarray((c[0] >= SATURATED) | (c[1] <= -SATURATED))[0]
 
 
-def _reach(c: np.ndarray, steps: np.ndarray, most: int) -> np.ndarray:
+def _reach(c: np.ndarray, steps: np.ndarray, most: np.int64) -> np.ndarray:
     """Give where cells are while one of these steps is added up to so often: far ones anywhere on their side."""
     reach = c.copy()
     for j, far in enumerate(_far(c)):

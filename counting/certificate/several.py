@@ -16,8 +16,10 @@ from counting import reference
 from counting.cells import Networks
 from counting.certificate import powers, shuffles
 from counting.certificate.onestep import MAX_COUNT, Undecided, first_failure, right, step
-from counting.languages import Language, Words, exponents, sample, shuffle
-from counting.languages import powers as powers_of
+from counting.languages import Language, Words, sample, shuffle
+
+FURTHER = (1000, 2000, 5000)
+"""Exponents that are read, beyond those that always are, where there is no proof."""
 
 MOST_TRIED = 20_000
 """More states than this are not searched for a shortest word that fails; then long words are read."""
@@ -91,26 +93,15 @@ def _proved(network: Networks, language: Language) -> SeveralCertificate:
     return SeveralCertificate(language, True, 2 * MAX_COUNT, argument)
 
 
-TRIED = (*range(1, 513), 1000, 2000, 5000)
-"""Exponents that are read, one after the other, where there is no proof."""
-
-
-@lru_cache
-def _tried(letters: int) -> Words:
-    return exponents(powers_of(letters), TRIED)
-
-
 def _failing_exponent(network: Networks, language: Language, reason: str) -> SeveralCertificate:
-    """Find the smallest exponent that fails, of those in `TRIED`."""
-    words = _tried(language.symbols)
-    first = first_failure(network, words)
-    in_row = sum(n == number for number, n in enumerate(TRIED, start=1))
-    wrong = np.flatnonzero(first < words.lengths)
-    lower = 1 + min([in_row, *wrong])
-    if not wrong.size:
-        return SeveralCertificate(language, False, int(lower) * language.symbols, reason)
-    word, step = words[wrong[0]], int(first[wrong[0]])
-    return SeveralCertificate(language, False, int(lower) * language.symbols, reason, word, step)
+    """Find the smallest exponent that fails, of those that are read one by one; if none does, one of `FURTHER`."""
+    unread = (powers.READ + 1) * language.symbols
+    for words in (powers.known(language.symbols), powers.known(language.symbols, FURTHER)):
+        first = first_failure(network, words, stop=True)
+        if (wrong := np.flatnonzero(first < words.lengths)).size:
+            lower = min(unread, int(words.lengths[wrong[0]]))
+            return SeveralCertificate(language, False, lower, reason, words[wrong[0]], int(first[wrong[0]]))
+    return SeveralCertificate(language, False, unread, reason)
 
 
 @lru_cache
