@@ -5,8 +5,8 @@ move each n's own cells, intervals too (`_Runs`). Their ends are computed by the
 
 Where a box is mapped into itself, its steps may be repeated: a cell whose forget gate is exactly 1 is then a counter,
 to which the same number is added over and over, up to where it comes near 0 or the letter is over (`_go`). Words whose
-letter is over at another step go their own way from there on, and where a box is too wide, its words are halved.
-The first letter needs no box: its states are one path for all n.
+letter is over at another step go their own way from there on. The first letter needs no box: its states are one path
+for all n.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ READ = 512
 """Exponents that are read one by one before all others are at once."""
 
 PATIENCE = 48
-"""Steps after which a box that is not mapped into itself is widened until it is."""
+"""Steps after which a box is widened until it is mapped into itself."""
+
+EVERY = 16
+"""Where that fails, it is tried again after so many more."""
 
 NEAR = 64
 """Words with fewer symbols of a letter left than this are told apart by how many."""
@@ -48,9 +51,6 @@ LEAST = 8
 
 MOST_STEPS = 8000
 """Steps in all after which there is no proof; moving the cells of 2¹⁴ words counts as one, too."""
-
-MOST_HALVED = 5
-"""So often are words halved."""
 
 WIDENINGS = 24
 """So often is a box widened, each time twice as much."""
@@ -127,7 +127,7 @@ class _Climb:
         """Read all words; give what the longest ones repeat."""
         todo = self._first_letter()
         for symbol in range(1, self.language.symbols):
-            todo = [done for runs in todo for done in self._letter(runs, symbol, MOST_HALVED)]
+            todo = [done for runs in todo for done in self._read(runs, symbol)]
         return max(todo, key=lambda runs: runs.n[-1]).moves
 
     def _first_letter(self) -> list[_Runs]:
@@ -150,17 +150,6 @@ class _Climb:
                 parts.append(_Runs(n, n, np.stack([c[:, at]] * 2), h_box, c_box, moves=(move,)))
         return parts
 
-    def _letter(self, runs: _Runs, symbol: int, halvings: int) -> list[_Runs]:
-        """Read all of one letter; where that is not proved right, each half of the words alone."""
-        runs.settle()
-        try:
-            return list(self._read(replace(runs, left=runs.n, cells=runs.cells.copy(), waited=0), symbol))
-        except Undecided:
-            middle = np.sqrt(float(runs.n[0]) * float(runs.n[-1]))
-            if not halvings or len(runs.n) == 1:
-                raise
-        return [done for half in runs.parts(runs.n > middle) for done in self._letter(half, symbol, halvings - 1)]
-
     def _targets(self, symbol: int) -> np.ndarray:
         """Give what may come after a letter while more of it are left, and after its last one."""
         counters = np.ones((2, self.language.counters), int)
@@ -170,8 +159,9 @@ class _Climb:
         return self.language.targets(np.full(2, min(symbol, 1)), counters)
 
     def _read(self, runs: _Runs, symbol: int) -> Iterator[_Runs]:
-        targets = self._targets(symbol)
-        todo = [runs]
+        """Read all of one letter: the words, in parts that came through it alike."""
+        runs.settle()
+        targets, todo = self._targets(symbol), [replace(runs, left=runs.n, waited=0)]
         while todo:
             runs = todo.pop()
             over = runs.left == 1
@@ -203,69 +193,52 @@ class _Climb:
 
     def _repeat(self, runs: _Runs, symbol: int, targets: np.ndarray) -> bool:
         """Take as many steps at once as there are, if they repeat themselves; whether it moved on."""
-        wide = runs.waited >= PATIENCE and runs.waited % 16 == 0
-        for period in (1,) if wide else (1, 2, 3, 4):
-            turn = partial(self._turn, symbol, period, targets)
-            cycle = _cycle(turn, runs, wide)
-            if cycle is not None:
-                break
-        else:
+        turn = partial(self._turn, symbol, targets)
+        if runs.waited < PATIENCE or runs.waited % EVERY or (found := _invariant(turn, runs)) is None:
             return False
-        h, c, counts, steps = cycle
+        h, c, counts, steps = found
         self._pay(len(runs.n) >> 14)
         times = _room(runs, c, counts[0], steps)
-        times -= times % period
         if times.max() < LEAST:
             return False
         _move(runs.cells, times, counts[0], steps)
         each = np.where(counts, steps[0], np.nan)[0]
         runs.moves += (Move(self.language.alphabet[symbol], tuple(map(float, each)), tuple(map(float, h[0, 0]))),)
-        for _ in range(min(NEAR, int(times.min()) // period)):  # for all have turned so often
+        for _ in range(min(NEAR, int(times.min()))):  # for all have turned so often
             h, c = turn(h, c, counts)[:2]
         runs.cells[:, ~counts[0]] = c[:, 0, ~counts[0], None]
         runs.h, runs.left, runs.waited = h, runs.left - times, 0
         runs.settle()
         return True
 
-    def _turn(  # noqa: PLR0913
-        self, symbol: int, period: int, targets: np.ndarray, h: np.ndarray, c: np.ndarray, counts: np.ndarray
+    def _turn(
+        self, symbol: int, targets: np.ndarray, h: np.ndarray, c: np.ndarray, counts: np.ndarray
     ) -> tuple[np.ndarray, ...]:
-        """Read a letter `period` times, cells that count held where they are: h, c, who counts, what a step adds.
-
-        c is NaN where an output may be wrong.
-        """
-        start, moved = c, EMPTY + np.zeros_like(c)
-        for _ in range(period):
-            h, c, logits, kept, added = image(self.network, h, c, symbol)
-            counts, moved = counts & (kept[0] == 1), hull(moved, added)
-            c = np.where(counts, start, c)
-            if not right(logits, targets).all():
-                return h, np.full_like(c, np.nan), counts, moved
-        return h, c, counts, moved
+        """Read a letter, cells that count held where they are: h, c, who counts, what a step adds, and who is right."""
+        h, after, logits, kept, added = image(self.network, h, c, symbol)
+        counts = counts & (kept[0] == 1)
+        return h, np.where(counts, c, after), counts, added, right(logits, targets)
 
 
-def _cycle(turn: Callable[..., tuple[np.ndarray, ...]], runs: _Runs, wide: bool) -> tuple[np.ndarray, ...] | None:
-    """Find a box that is mapped into itself: h, cells, who counts, what a step adds to it.
+def _invariant(turn: Callable[..., tuple[np.ndarray, ...]], runs: _Runs) -> tuple[np.ndarray, ...] | None:
+    """Widen the box until it is mapped into itself: h, cells, who counts, what a step adds to it.
 
     A cell that counts and is far, beyond `SATURATED`, may be anywhere there; a near one is where it can come to as long
-    as symbols are left. wide: widen the box for that.
+    as symbols are left.
     """
     h, c = runs.h, runs.hull
     counts, steps, most = np.ones_like(c[0], bool), EMPTY + np.zeros_like(c), runs.left.max()
-    for widening in range(WIDENINGS if wide else 3):
+    for widening in range(WIDENINGS):
         start = np.where(counts, _reach(c, steps, most), c)
-        after, cells, counted, moved = turn(h, start, counts)
-        if np.isnan(cells).any():  # before all else: of cells that count nothing else here looks at the outputs
+        after, cells, counted, moved, fine = turn(h, start, counts)
+        if not fine.all():
             return None
         inside = _within(after, h).all() and (_within(cells, start) | counted).all()
         if inside and (counted == counts).all() and (_within(moved, steps) | ~counts).all():
             return h, start, counts, steps
-        if not (wide or _within(after, h).all()):
-            return None
+        h, further = hull(h, after), c + (cells - c) * np.float32(2**widening)
         counts, steps = counted, hull(steps, moved)
-        if wide:
-            h, further = hull(h, after), c + (cells - c) * np.float32(2**widening)
-            c = np.where(counts, c, hull(c, further))
+        c = np.where(counts, c, hull(c, further))
     return None
 
 
@@ -303,12 +276,8 @@ def _room(runs: _Runs, c: np.ndarray, counts: np.ndarray, steps: np.ndarray) -> 
 def _move(cells: np.ndarray, times: np.ndarray, counts: np.ndarray, steps: np.ndarray) -> None:
     """Let the cells that count take so many steps."""
     for j in np.flatnonzero(counts):
-        same = steps[0, 0, j] == steps[1, 0, j] and np.array_equal(*cells[:, j])
-        _add(cells[0, j], steps[0, 0, j], times)
-        if same:
-            cells[1, j] = cells[0, j]
-        else:
-            _add(cells[1, j], steps[1, 0, j], times)
+        for end in (0, 1):
+            _add(cells[end, j], steps[end, 0, j], times)
 
 
 @kernel()

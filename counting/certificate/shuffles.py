@@ -1,7 +1,7 @@
 """For every word of a shuffle: a proof that an LSTM is right on it, by a walk through boxes of all it can be in.
 
 The state after a word is in a box, an interval for each unit's h and cell, that belongs to the depths, up to `top`,
-which stands for all above, and to the last symbols read. Boxes are widened until each symbol maps each into another.
+which stands for all above. Boxes are widened until each symbol maps each into another.
 
 From depth `top` on a cell is beyond `SATURATED`, so tanh is ±1 to the bit and h, and with it every gate, depends on
 that cell no longer. Its forget gate is exactly 1, so it counts its own kind of brackets, and where these close to
@@ -26,10 +26,7 @@ SPARE = 0.5
 IDLE = 2.0**-22
 """A step smaller than this changes no cell from 8 on."""
 
-MEMORIES = (1, 2)
-"""So many last symbols tell boxes apart: first few, and if that proves nothing, more."""
-
-MOST_BOXES = 2**18
+MOST_BOXES = 2**21
 """More boxes than this are not walked through."""
 
 PATIENCE = 64
@@ -37,27 +34,21 @@ PATIENCE = 64
 
 GRID = np.float32(2.0**-20)
 
-MOST_ROUNDS = 400
+MOST_ROUNDS = 200
 """Rounds after which boxes that still grow are taken to grow for ever."""
 
 
 def prove(network: Networks, language: Language) -> int:
     """Prove a network right on every word with depths up to `MAX_COUNT`: how many boxes. Raises Undecided."""
-    for memory in MEMORIES:
-        try:
-            return _Walk(network, language, memory).close()
-        except Undecided as reason:
-            last = reason
-    raise last
+    return _Walk(network, language).close()
 
 
 class _Walk:
-    def __init__(self, network: Networks, language: Language, memory: int) -> None:
+    def __init__(self, network: Networks, language: Language) -> None:
         self.network, self.language = network, language
         self.kinds, self.units, self.rounds = language.counters, network.sizes[0], 0
         self.owner, self.sign, self.top = self._probe()
-        self.recent = language.symbols**memory
-        self.shape = (*[self.top + 1] * self.kinds, self.recent)
+        self.shape = (self.top + 1,) * self.kinds
         boxes = int(np.prod(self.shape))
         if boxes > MOST_BOXES:
             raise Undecided("it counts too slowly for a walk")
@@ -88,7 +79,7 @@ class _Walk:
 
     def close(self) -> int:
         """Widen boxes until nothing new turns up: how many there are. Raises Undecided, also where one is wrong."""
-        self.h[:, 0] = self.c[:, 0] = 0  # no word: the box of no other, for an opening bracket leaves a depth
+        self.h[:, 0] = self.c[:, 0] = 0  # no word
         fresh = np.zeros(1, int)
         for self.rounds in range(MOST_ROUNDS):
             grown = [self._read(fresh, symbol) for symbol in range(self.language.symbols)]
@@ -98,16 +89,17 @@ class _Walk:
                 if np.array_equal(band, self.band):
                     return int((self.h[0, :, 0] <= 1).sum())
                 self.band = band
-                fresh = np.flatnonzero((self.h[0, :, 0] <= 1) & (self._depths().max(axis=1) == self.top))
+                reached = np.flatnonzero(self.h[0, :, 0] <= 1)
+                fresh = reached[(self._depths(reached) == self.top).any(axis=1)]
         raise Undecided("its boxes grow and grow")
 
-    def _depths(self) -> np.ndarray:
-        return np.stack(np.unravel_index(np.arange(len(self.h[0])), self.shape)[:-1], axis=1)
+    def _depths(self, boxes: np.ndarray) -> np.ndarray:
+        return np.stack(np.unravel_index(boxes, self.shape), axis=1).astype(np.int8)
 
     def _read(self, boxes: np.ndarray, symbol: int) -> np.ndarray:
         """Read a symbol from these boxes: which ones grow. From `top` a bracket closes both ways."""
         kind, opens = symbol // 2, symbol % 2 == 0
-        at = np.unravel_index(boxes, self.shape)[kind]
+        at = self._depths(boxes)[:, kind]
         mine = self.owner == kind
         known = (self.band[0, mine] <= self.band[1, mine]).all()
         if opens:
@@ -118,18 +110,14 @@ class _Walk:
 
     def _move(self, boxes: np.ndarray, symbol: int, depth: np.ndarray) -> np.ndarray:
         """Read a symbol that brings its kind's depth there: which boxes grow."""
-        *depths, recent = np.unravel_index(boxes, self.shape)
-        before, after = np.stack(depths, axis=1), np.stack(depths, axis=1)
+        before, after = self._depths(boxes), self._depths(boxes)
         after[:, symbol // 2] = depth
-        recent = (recent * self.language.symbols + symbol) % self.recent
         c = self.c[:, boxes]
         falls = (before > after).any(axis=1) & (before[:, symbol // 2] == self.top)
         for j in np.flatnonzero(self.owner == symbol // 2):
             c[:, falls, j] = self.band[:, j, None]
-        return self._join(
-            np.ravel_multi_index((*after.T, recent), self.shape),
-            *self._image(self.h[:, boxes], c, symbol, before, after),
-        )
+        there = np.ravel_multi_index(tuple(after.T), self.shape)
+        return self._join(there, *self._image(self.h[:, boxes], c, symbol, before, after))
 
     def _image(  # noqa: PLR0913
         self, h: np.ndarray, c: np.ndarray, symbol: int, before: np.ndarray, after: np.ndarray
