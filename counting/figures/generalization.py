@@ -127,8 +127,8 @@ def regression(
         ax.set_title(CELL_NAMES[cell])
     for ax, reading in zip(panels[:: len(cells)], readings, strict=True):
         ax.set(ylabel=f"by {reading}", ylim=(-30, 1030))
-    figure.supxlabel("−log₁₀ validation loss", fontsize="medium")
-    figure.supylabel("mean first failure", fontsize="medium")
+    figure.supxlabel("−log₁₀ validation loss")
+    figure.supylabel("mean first failure")
     return figure
 
 

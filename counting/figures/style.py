@@ -76,6 +76,7 @@ def use() -> None:
         {
             "figure.dpi": 200,  # two pixels for each of a plain screen
             "figure.facecolor": "white",
+            "figure.labelsize": "medium",
             "savefig.dpi": 200,
             "savefig.pad_inches": 0.04,
             "savefig.facecolor": "white",
