@@ -1,11 +1,10 @@
-"""What sharing a sweep among processes costs, and so what a million runs would cost on a cluster.
+"""What sharing a sweep among processes costs: what `workers.cost` counts with.
 
     python benchmarks/cluster.py                two minutes on two cores
     python benchmarks/cluster.py --record       and keep the table in results/measured/
 
 A shard of the paper's LSTM on its own words, on one thread of this process. The overhead is what a shard takes in which
-nothing is trained. What moves is what `pickle` makes of a shard's call and result, which any executor sends;
-`workers.cost` counts with these.
+nothing is trained. What moves is what `pickle` makes of a shard's call and result, which any executor sends.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 
-from counting import dyck, measurements, regimens, training, workers
+from counting import dyck, measurements, regimens, training
 
 REGIMEN = regimens.PAPER["lstm"]
 EPOCHS = 3
@@ -81,8 +80,6 @@ def main() -> None:
     chosen = parser.parse_args()
     table = shard()
     print(table.to_string(index=False))
-    for cores in (2, 100, 10_000):
-        print(f"a million runs on {cores:,} cores: {workers.cost(1_000_000, cores, table.iloc[0])}")
     if chosen.record:
         print(f"kept in {measurements.record('cluster', {'shard': table})}")
 

@@ -112,9 +112,6 @@ def undisturbed(folder: Path, runs: int) -> tuple[Path, str, float]:
 def main() -> int:
     """Read the command line, meet all faults."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=54, help="and a third as many while a file is written (54)")
-    parser.add_argument("--mutations", type=int, default=200, help="of each of the ten kinds (default: 200)")
-    parser.add_argument("--pairs", type=int, default=20, help="of writers (default: 20)")
     parser.add_argument("--record", action="store_true", help="keep the table in results/measured/")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -122,10 +119,10 @@ def main() -> int:
         small, small_digest, _ = undisturbed(folder / "small", RUNS // 4)  # compiles
         _, digest, seconds = undisturbed(folder / "large", RUNS)
         rows = [
-            kills(folder, chosen.kills, seconds, digest, writing=False),
-            kills(folder, chosen.kills // 3, seconds, digest, writing=True),
-            pairs(folder, chosen.pairs, small_digest),
-            *mutations(small, folder / "mutant", chosen.mutations),
+            kills(folder, 54, seconds, digest, writing=False),
+            kills(folder, 18, seconds, digest, writing=True),
+            pairs(folder, 20, small_digest),
+            *mutations(small, folder / "mutant", 200),
             *disks(folder, small),
         ]
     table = pd.DataFrame(rows)

@@ -91,8 +91,7 @@ def measure(runs: int) -> pd.DataFrame:
                 | rates
                 | {"ratio": rates["gpu symbols/s"] / rates["cpu symbols/s"], "same bits": bool(same)}
             )
-            shown = {key: f"{value:,.0f}" if isinstance(value, float) else value for key, value in rows[-1].items()}
-            print(" · ".join(f"{key}: {value}" for key, value in shown.items()), flush=True)
+            print(rows[-1], flush=True)
     return pd.DataFrame(rows)
 
 

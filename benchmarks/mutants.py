@@ -343,15 +343,13 @@ def record() -> None:
             texts = {key: row[key] for key in ("before", "after")}
             judgement = {"now": row["outcome"], "verdict": said["verdict"], "why": said["why"]}
             survivors.append({"subject": subject} | place | texts | judgement)
-        n, equivalent = len(found), verdicts.count("equivalent")
+        n = len(found)
         first, now = (n - sum(row[when] == "survived" for row in found) for when in ("first", "outcome"))
         low, high = wilson(first, n)
         rows.append({
             "subject": subject, "mutants": found[-1]["population"], "sampled": n, "killed at first": first,
-            "of these by time-out": sum(row["first"] == "timeout" for row in found),
-            "share killed at first": first / n, "low": low, "high": high, "killed now": now, "survived": n - now,
-            "of these equivalent": equivalent, "share killed now": now / n,
-            "share of those not equivalent": now / (n - equivalent),
+            "share killed at first": first / n, "low": low, "high": high, "killed now": now,
+            "of these equivalent": verdicts.count("equivalent"),
         })  # fmt: skip
     tables = {"mutants": pd.DataFrame(rows), "survivors": pd.DataFrame(survivors)}
     for table in tables.values():

@@ -7,8 +7,9 @@ written by hand, whose loops over the symbols end at the longest word that any r
 from __future__ import annotations
 
 import functools
-import time
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -17,18 +18,13 @@ import peer_cells
 from jax import lax
 
 from counting import cells
-from counting.dyck import Words
+
+if TYPE_CHECKING:
+    from peers import Task
 
 F = SimpleNamespace(where=jnp.where, sigmoid=jax.nn.sigmoid, tanh=jnp.tanh, relu=jax.nn.relu)
-
-
-class Words32:
-    """Words as bits on the device: where `)` stands, where the depth is positive, one column a word."""
-
-    def __init__(self, words: Words) -> None:
-        self.closing = jnp.asarray((words.tokens == 1).T.copy())
-        self.deep = jnp.asarray((words.depth > 0).T.copy())
-        self.lengths = jnp.asarray(words.lengths)
+WORDS = 16
+"""Words that are read at a time, so that the lanes of a step fit the cache."""
 
 
 def automatic_gradient(cell: str, p: jax.Array, closing: jax.Array, deep: jax.Array, length: jax.Array) -> jax.Array:
@@ -108,30 +104,23 @@ def train_epoch(cell, gradient, state, closing, deep, lengths, order, rate):  # 
     return lax.scan(read, state, order)[0]
 
 
-class Training:
-    """An epoch of many runs. `compiled_in`: seconds."""
+def training(task: Task, gradient: str) -> Callable[[], np.ndarray]:
+    """Prepare an epoch of many runs, "automatic" or "written", which returns the parameters: (parameters, runs)."""
+    words, start = task.data, peer_cells.rows_of(task.start())
+    closing, deep = jnp.asarray((words.tokens == 1).T.copy()), jnp.asarray((words.depth > 0).T.copy())
+    lengths, order = jnp.asarray(words.lengths), jnp.asarray(task.order())
 
-    def __init__(self, cell: str, gradient: str, start: np.ndarray, words: Words, order: np.ndarray, rate: float):
-        self.start, packed = start, Words32(words)
-        self.arguments = packed.closing, packed.deep, packed.lengths, jnp.asarray(order)
-        began = time.perf_counter()
-        lowered = train_epoch.lower(cell, gradient, self.state(), *self.arguments, rate)
-        self.compiled, self.rate = lowered.compile(), rate
-        self.compiled_in = time.perf_counter() - began
+    def train() -> np.ndarray:
+        p = jnp.array(start)
+        state = p, jnp.zeros_like(p), jnp.zeros_like(p), jnp.float32(0)
+        return np.asarray(train_epoch(task.cell, gradient, state, closing, deep, lengths, order, task.rate)[0])
 
-    def state(self) -> tuple[jax.Array, ...]:
-        """Give fresh parameters and moments."""
-        p = jnp.array(self.start)
-        return p, jnp.zeros_like(p), jnp.zeros_like(p), jnp.float32(0)
-
-    def __call__(self) -> np.ndarray:
-        """Train from the start; returns the parameters, (parameters, runs)."""
-        return np.asarray(self.compiled(self.state(), *self.arguments, self.rate)[0])
+    return train
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def first_failures(cell, p, closing, deep, lengths):
-    """int32 (words, runs). Words are read some at a time, so that the lanes of a step fit the cache."""
+    """Find the first failures, int32 (parts, words, runs). closing, deep: (parts, words, steps)."""
     w = peer_cells.weights(cell, p)
 
     def read(part):
@@ -152,18 +141,15 @@ def first_failures(cell, p, closing, deep, lengths):
     return lax.map(read, (closing, deep, lengths))
 
 
-class Evaluation:
-    """First failures of many runs on words, read to their ends."""
+def evaluation(task: Task) -> Callable[[], np.ndarray]:
+    """Prepare the reading of words to their ends, which returns first failures: int64 (runs, words)."""
+    words, p = task.data, jnp.asarray(peer_cells.rows_of(task.start()))
+    shape = (-1, WORDS, words.longest)
+    closing, deep = jnp.asarray((words.tokens == 1).reshape(shape)), jnp.asarray((words.depth > 0).reshape(shape))
+    lengths = jnp.asarray(words.lengths.reshape(-1, WORDS))
 
-    def __init__(self, cell: str, start: np.ndarray, words: Words, at_a_time: int = 16):
-        shape = (-1, at_a_time, words.longest)
-        closing, deep = (words.tokens == 1).reshape(shape), (words.depth > 0).reshape(shape)
-        self.arguments = [jnp.asarray(a) for a in (start, closing, deep, words.lengths.reshape(-1, at_a_time))]
-        began = time.perf_counter()
-        self.compiled = first_failures.lower(cell, *self.arguments).compile()
-        self.compiled_in = time.perf_counter() - began
-
-    def __call__(self) -> np.ndarray:
-        """int64 (runs, words)"""
-        found = np.asarray(self.compiled(*self.arguments))
+    def read() -> np.ndarray:
+        found = np.asarray(first_failures(task.cell, p, closing, deep, lengths))
         return found.reshape(-1, found.shape[-1]).T.astype(np.int64)
+
+    return read

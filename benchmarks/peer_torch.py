@@ -7,16 +7,22 @@ longest that any run reads.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import peer_cells
 import torch
 
-from counting.dyck import Words
+if TYPE_CHECKING:
+    from peers import Task
+
+torch.set_num_threads(1)
 
 F = SimpleNamespace(where=torch.where, sigmoid=torch.sigmoid, tanh=torch.tanh, relu=torch.relu)
+SYMBOLS, WORDS = 10, 16
+"""What is read at a time."""
 
 
 def loss(cell: str, p: torch.Tensor, closing: torch.Tensor, deep: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
@@ -43,34 +49,25 @@ def update(cell, vmap, p, m, v, k, closing, deep, share, rate):  # noqa: PLR0913
     return p - rate / (1 - 0.9**k) * m / (torch.sqrt(v) / torch.sqrt(1 - 0.999**k) + 1e-8), m, v
 
 
-class Training:
-    """An epoch of many runs. `way`: "vmap" or "compiled". `compiled_in`: seconds."""
+def training(task: Task, way: str) -> Callable[[], np.ndarray]:
+    """Prepare an epoch of many runs, "vmap" or "compiled", which returns the parameters: (parameters, runs)."""
+    words, start = task.data, torch.from_numpy(peer_cells.rows_of(task.start()))
+    closing = torch.from_numpy((words.tokens == 1).T.copy())
+    deep = torch.from_numpy((words.depth > 0).T.astype(np.float32))
+    lengths, order = torch.from_numpy(words.lengths.copy()), torch.from_numpy(task.order()).long()
+    step = torch.compile(update, dynamic=False, fullgraph=True) if way == "compiled" else update
 
-    def __init__(self, cell: str, way: str, start: np.ndarray, words: Words, order: np.ndarray, rate: float):
-        self.cell, self.way, self.start, self.rate = cell, way, torch.from_numpy(start), rate
-        self.closing = torch.from_numpy((words.tokens == 1).T.copy())
-        self.deep = torch.from_numpy((words.depth > 0).T.astype(np.float32))
-        self.lengths, self.order = torch.from_numpy(words.lengths.copy()), torch.from_numpy(order).long()
-        self.update = torch.compile(update, dynamic=False, fullgraph=True) if way == "compiled" else update
-        began = time.perf_counter()
-        self.train(self.order[:1])
-        self.compiled_in = time.perf_counter() - began
-
-    def train(self, order: torch.Tensor) -> torch.Tensor:
-        """Train from the start, on the words in this order."""
-        p, m, v = self.start.clone(), torch.zeros_like(self.start), torch.zeros_like(self.start)
+    def train() -> np.ndarray:
+        p, m, v = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
         for k, word in enumerate(order):
-            length = self.lengths[word]
+            length = lengths[word]
             steps = torch.arange(int(length.max()))[:, None]
             share = torch.where(steps < length, 1 / length, 0.0)
-            batch = self.closing[: len(steps), word], self.deep[: len(steps), word], share
-            done = torch.tensor(float(k + 1))
-            p, m, v = self.update(self.cell, self.way == "vmap", p, m, v, done, *batch, self.rate)
-        return p
+            batch = closing[: len(steps), word], deep[: len(steps), word], share
+            p, m, v = step(task.cell, way == "vmap", p, m, v, torch.tensor(float(k + 1)), *batch, task.rate)
+        return p.numpy()
 
-    def __call__(self) -> np.ndarray:
-        """Train from the start; returns the parameters, (parameters, runs)."""
-        return self.train(self.order).numpy()
+    return train
 
 
 def read(cell, p, h, c, first, closing, deep, t):  # noqa: PLR0913
@@ -84,32 +81,23 @@ def read(cell, p, h, c, first, closing, deep, t):  # noqa: PLR0913
     return h, c, first
 
 
-class Evaluation:
-    """First failures of many runs on words of one length, read to their ends, some words and symbols at a time."""
+def evaluation(task: Task, way: str) -> Callable[[], np.ndarray]:
+    """Prepare the reading of words of one length to their ends, which returns first failures: (runs, words)."""
+    words, p = task.data, torch.from_numpy(peer_cells.rows_of(task.start()))
+    closing = torch.from_numpy((words.tokens == 1).T.copy())[:, :, None]
+    deep = torch.from_numpy((words.depth > 0).T.copy())[:, :, None]
+    part = torch.compile(read, dynamic=False, fullgraph=True) if way == "compiled" else read
 
-    SYMBOLS = 10
-
-    def __init__(self, cell: str, way: str, start: np.ndarray, words: Words, at_a_time: int = 16):
-        self.cell, self.p, self.at_a_time = cell, torch.from_numpy(start), at_a_time
-        self.closing = torch.from_numpy((words.tokens == 1).T.copy())[:, :, None]
-        self.deep = torch.from_numpy((words.depth > 0).T.copy())[:, :, None]
-        self.read = torch.compile(read, dynamic=False, fullgraph=True) if way == "compiled" else read
-        began = time.perf_counter()
-        self.read_words(slice(0, at_a_time))
-        self.compiled_in = time.perf_counter() - began
-
-    @torch.no_grad()
-    def read_words(self, which: slice) -> torch.Tensor:
-        """Find the first failures on these words."""
-        closing, deep = self.closing[:, which], self.deep[:, which]
-        h = c = torch.zeros(closing.shape[1], self.p.shape[1])
+    def some(which: slice) -> torch.Tensor:
+        h = c = torch.zeros(closing[:, which].shape[1], p.shape[1])
         first = torch.full(h.shape, len(closing))
-        for t in range(0, len(closing), self.SYMBOLS):
-            part = slice(t, t + self.SYMBOLS)
-            h, c, first = self.read(self.cell, self.p, h, c, first, closing[part], deep[part], torch.tensor(t))
+        for t in range(0, len(closing), SYMBOLS):
+            now = slice(t, t + SYMBOLS), which
+            h, c, first = part(task.cell, p, h, c, first, closing[now], deep[now], torch.tensor(t))
         return first
 
-    def __call__(self) -> np.ndarray:
-        """int64 (runs, words)"""
-        parts = range(0, self.closing.shape[1], self.at_a_time)
-        return torch.cat([self.read_words(slice(a, a + self.at_a_time)) for a in parts]).T.numpy()
+    @torch.no_grad()
+    def read_all() -> np.ndarray:
+        return torch.cat([some(slice(a, a + WORDS)) for a in range(0, len(words), WORDS)]).T.numpy()
+
+    return read_all

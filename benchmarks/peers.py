@@ -2,7 +2,6 @@
 
     pip install -r benchmarks/requirements.txt
     python benchmarks/peers.py            some minutes on two quiet cores
-    python benchmarks/peers.py --quick    a trial
     python benchmarks/peers.py --record   keeps the tables in results/measured
 
 Everyone trains the same runs from the same initialization, each in its own order of words, batch size 1, Adam; the
@@ -15,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -31,11 +31,11 @@ from counting.dyck import Words
 
 MIXED, EQUAL, LONG = ("the paper's", "30 symbols each", "200 symbols each")
 PUBLISHED, FLOOR, ENGINE = "PyTorch, published loop", "floor", "engine"
-NS, RATIO, DIFFERENCE = ("ns per symbol and run", "published loop / this", "largest difference")
+NS = "ns per symbol and run"
 TOLERANCE, STEADY = 1e-3, 1e-4
 """Most that trained parameters may differ, in runs that the engine trains alike in float32 and float64 up to STEADY:
 in the others rounding alone decides what becomes of them."""
-RUNS = 1024
+RUNS, ROUNDS = 1024, 3
 
 
 @functools.cache
@@ -106,20 +106,9 @@ def engine_training(task: Task, threads: int = 1, dtype: str = "float32") -> Cal
     return train
 
 
-def jax_training(task: Task, gradient: str) -> Callable[[], np.ndarray]:
-    """Train with JAX."""
-    import peer_jax
-
-    return peer_jax.Training(task.cell, gradient, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate)
-
-
-def torch_training(task: Task, way: str) -> Callable[[], np.ndarray]:
-    """Train with `torch.func` or `torch.compile`."""
-    import peer_torch
-    import torch
-
-    torch.set_num_threads(1)
-    return peer_torch.Training(task.cell, way, peer_cells.rows_of(task.start()), task.data, task.order(), task.rate)
+def of_peer(task: Task, module: str, what: str, *more: str) -> Callable[[], np.ndarray]:
+    """Train or read with JAX or PyTorch, which only this contestant's process imports."""
+    return getattr(importlib.import_module(module), what)(task, *more)
 
 
 def published_evaluation(task: Task) -> Callable[[], np.ndarray]:
@@ -131,94 +120,61 @@ def published_evaluation(task: Task) -> Callable[[], np.ndarray]:
     return lambda: reference.first_failure(module, words)[None]
 
 
-class EngineEvaluation:
-    """Reads every word to its end, as the others do: `first_failure` would leave it where all have failed."""
+def engine_evaluation(task: Task) -> Callable[[], np.ndarray]:
+    """Read every word to its end, as the others do: `first_failure` would leave it where all have failed."""
+    networks, words = task.start(), task.data
+    failures = evaluation.first_failure(networks, words)
 
-    def __init__(self, task: Task) -> None:
-        self.networks, self.words = task.start(), task.data
-        self.failures = evaluation.first_failure(self.networks, self.words)
+    def read() -> np.ndarray:
+        evaluation.return_recall(networks, words)
+        return failures
 
-    def __call__(self) -> np.ndarray:
-        """Read all words."""
-        evaluation.return_recall(self.networks, self.words)
-        return self.failures
-
-
-def jax_evaluation(task: Task) -> Callable[[], np.ndarray]:
-    """Read with JAX."""
-    import peer_jax
-
-    return peer_jax.Evaluation(task.cell, peer_cells.rows_of(task.start()), task.data)
+    return read
 
 
-def torch_evaluation(task: Task, way: str) -> Callable[[], np.ndarray]:
-    """Read with PyTorch, all runs side by side."""
-    import peer_torch
-    import torch
+def of_floor(task: Task, forward_only: bool) -> Callable[[], float]:
+    """Measure the floor: the result is itself a time, ns for each symbol and run."""
+    import floor
 
-    torch.set_num_threads(1)
-    return peer_torch.Evaluation(task.cell, way, peer_cells.rows_of(task.start()), task.data)
-
-
-class Floor:
-    """Its result is itself a time: ns for each symbol and run."""
-
-    def __init__(self, task: Task, forward_only: bool) -> None:
-        import floor
-
-        mean = float(task.data.lengths.mean())
-        self.measure = (
-            floor.evaluation_floor_ns if forward_only else functools.partial(floor.floor_ns, symbols_per_word=mean)
-        )
-        self.cell = task.cell
-
-    def __call__(self) -> float:
-        """Measure once."""
-        return self.measure(self.cell)
+    if forward_only:
+        return functools.partial(floor.evaluation_floor_ns, task.cell)
+    return functools.partial(floor.floor_ns, task.cell, float(task.data.lengths.mean()))
 
 
 Entry = tuple[str, int, Task, Callable[..., Any], tuple[Any, ...]]
 """What, cores, task, what makes the call, its further arguments."""
 
 
-def training_entries(cell: str, name: str, quick: bool) -> list[Entry]:
+def training_entries(cell: str, name: str) -> list[Entry]:
     """List who trains a cell on these words."""
-
-    def task(words: int, runs: int = RUNS) -> Task:
-        return Task(cell, name, words // 10 if quick else words, runs)
-
+    task = functools.partial(Task, cell, name)
     entries = [
         (PUBLISHED, 1, task(300, 1), published_training, ()),
         (ENGINE, 1, task(2_000), engine_training, (1,)),
         (ENGINE, 2, task(2_000), engine_training, (2,)),
-        (FLOOR, 1, task(2_000), Floor, (False,)),
-        ("JAX, jit of vmap of grad of scan", 1, task(100), jax_training, ("automatic",)),
-        ("JAX, jit, gradient by hand", 1, task(400), jax_training, ("written",)),
-        ("JAX, jit, gradient by hand", 1, task(100, 4 * RUNS), jax_training, ("written",)),
-        ("torch.func, vmap of grad", 1, task(20), torch_training, ("vmap",)),
+        (FLOOR, 1, task(2_000), of_floor, (False,)),
+        ("JAX, jit of vmap of grad of scan", 1, task(100), of_peer, ("peer_jax", "training", "automatic")),
+        ("JAX, jit, gradient by hand", 1, task(400), of_peer, ("peer_jax", "training", "written")),
+        ("JAX, jit, gradient by hand", 1, task(100, 4 * RUNS), of_peer, ("peer_jax", "training", "written")),
+        ("torch.func, vmap of grad", 1, task(20), of_peer, ("peer_torch", "training", "vmap")),
     ]
-    if name == EQUAL and not quick:
-        entries.append(("torch.compile", 1, task(20), torch_training, ("compiled",)))
+    if name == EQUAL:
+        entries.append(("torch.compile", 1, task(20), of_peer, ("peer_torch", "training", "compiled")))
     return entries
 
 
-def evaluation_entries(cell: str, quick: bool) -> list[Entry]:
+def evaluation_entries(cell: str) -> list[Entry]:
     """List who reads the longest words."""
-
-    def task(words: int, runs: int = RUNS) -> Task:
-        return Task(cell, LONG, 16 if quick else words, runs)
-
-    entries = [
+    task = functools.partial(Task, cell, LONG)
+    return [
         (PUBLISHED, 1, task(256, 1), published_evaluation, ()),
-        (ENGINE, 1, task(256), EngineEvaluation, ()),
-        (ENGINE, 2, task(256), EngineEvaluation, ()),
-        ("JAX, jit", 1, task(128), jax_evaluation, ()),
-        ("PyTorch, runs side by side", 1, task(32), torch_evaluation, ("eager",)),
-        (FLOOR, 1, task(16), Floor, (True,)),
+        (ENGINE, 1, task(256), engine_evaluation, ()),
+        (ENGINE, 2, task(256), engine_evaluation, ()),
+        ("JAX, jit", 1, task(128), of_peer, ("peer_jax", "evaluation")),
+        ("PyTorch, runs side by side", 1, task(32), of_peer, ("peer_torch", "evaluation", "eager")),
+        (FLOOR, 1, task(16), of_floor, (True,)),
+        ("torch.compile", 1, task(64), of_peer, ("peer_torch", "evaluation", "compiled")),
     ]
-    if not quick:
-        entries.append(("torch.compile", 1, task(64), torch_evaluation, ("compiled",)))
-    return entries
 
 
 @functools.cache
@@ -228,30 +184,23 @@ def expected_training(task: Task) -> tuple[np.ndarray, np.ndarray]:
     return single, (np.abs(single - double) < STEADY).all(axis=0)
 
 
-def training_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
-    """Largest difference from the engine in runs that go the same way, and their share. Raises AssertionError where
-    more than one in a hundred steady runs does not.
-    """
+def check_training(task: Task, found: np.ndarray) -> None:
+    """Raise AssertionError where more than one in a hundred steady runs goes another way than the engine's."""
     expected, steady = expected_training(task)
-    apart = np.abs(found - expected).max(axis=0)
     # A ReLU may be within a rounding of its kink in one program alone, and go its own way from there.
-    same = steady & (apart <= TOLERANCE)
+    same = steady & (np.abs(found - expected).max(axis=0) <= TOLERANCE)
     if same.sum() < 0.99 * steady.sum() or not steady.any():
         raise AssertionError(f"other updates than the engine's in {steady.sum() - same.sum()} runs of {task}")
-    return float(apart[same].max()), float(same.mean())
 
 
-def evaluation_difference(task: Task, found: np.ndarray) -> tuple[float, float]:
-    """Share of (run, word) whose first failure differs. Raises AssertionError where it is more than rounding can do."""
+def check_evaluation(task: Task, found: np.ndarray) -> None:
+    """Raise AssertionError where more first failures than rounding can move are not the engine's."""
     share = float((found != evaluation.first_failure(task.start(), task.data)).mean())
     if share > 0.01:
         raise AssertionError(f"{share:.1%} of the first failures are not the engine's in {task}")
-    return share, 1.0
 
 
-def compare(
-    entries: list[Entry], rounds: int, difference: Callable[[Task, np.ndarray], tuple[float, float]]
-) -> pd.DataFrame:
+def compare(entries: list[Entry], check: Callable[[Task, np.ndarray], None]) -> pd.DataFrame:
     """Time entries in turns. They are prepared at once, one on each core, and timed one by one."""
     mine = sorted(os.sched_getaffinity(0))
     contestants = [
@@ -265,60 +214,47 @@ def compare(
             faults.append((*entry[:3:2], fault)) if fault else ready.append((entry, contestant))
         if faults:
             print("left out, for they failed:", *faults, sep="\n  ", flush=True)
-        results = [[contestant.turn() for _, contestant in ready] for _ in range(rounds)]
+        results = [[contestant.turn() for _, contestant in ready] for _ in range(ROUNDS)]
     finally:
         for contestant in contestants:
             contestant.pool.shutdown()
     by_contestant = zip(ready, zip(*results, strict=True), strict=True)
-    table = pd.DataFrame([row(*entry, found, difference) for entry, found in by_contestant])
-    table[RATIO] = table[NS][table.what == PUBLISHED].iloc[0] / table[NS]
-    show(table)
+    table = pd.DataFrame([row(*entry, found, check) for entry, found in by_contestant])
+    print(table.to_string(index=False, float_format="{:,.3f}".format), flush=True)
     return table
 
 
 def row(
-    entry: Entry,
-    contestant: Contestant,
-    found: tuple[Any, ...],
-    difference: Callable[[Task, np.ndarray], tuple[float, float]],
+    entry: Entry, contestant: Contestant, found: tuple[Any, ...], check: Callable[[Task, np.ndarray], None]
 ) -> dict[str, object]:
-    """Make a contestant's row; found: what each of its turns gave."""
+    """Check what a contestant found in its turns, and make its row."""
     what, cores, task, *_ = entry
     symbols = int(task.data.lengths.sum())
     if what == FLOOR:
-        (apart, share), seconds = (np.nan, np.nan), min(found) * symbols * task.runs / 1e9
+        nanoseconds = min(found)
     else:
-        (apart, share), seconds = difference(task, found[-1]), contestant.seconds
+        check(task, found[-1])
+        nanoseconds = 1e9 * contestant.seconds / symbols / task.runs
     return {
         "words": task.set, "cell": task.cell, "what": what, "cores": cores, "runs": task.runs,
-        "number of words": task.words, "symbols": symbols, "seconds": seconds,
-        NS: 1e9 * seconds / symbols / task.runs, RATIO: np.nan, DIFFERENCE: apart, "runs compared": share,
-        "compiled in, s": contestant.ready.result(),
+        "number of words": task.words, NS: nanoseconds,
     }  # fmt: skip
 
 
-def show(table: pd.DataFrame) -> None:
-    """Print a table."""
-    formats = {"seconds": "{:.3f}", NS: "{:,.2f}", RATIO: "{:,.0f}", DIFFERENCE: "{:.1e}", "runs compared": "{:.1%}"}
-    print(table.to_string(index=False, formatters={name: form.format for name, form in formats.items()}), flush=True)
-
-
-def main(quick: bool, record: bool) -> None:
+def main() -> None:
     """Time everyone on every set of words."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
+    options = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("two cores are needed, for the rows of the engine on two cores")
-    rounds, chosen = (1, ("lstm",)) if quick else (3, cells.CELLS)
-    tasks = [(n, c) for n in (MIXED, EQUAL) for c in chosen]
-    trained = [compare(training_entries(cell, name, quick), rounds, training_difference) for name, cell in tasks]
-    evaluated = [compare(evaluation_entries(cell, quick), rounds, evaluation_difference) for cell in chosen]
+    tasks = [(cell, name) for name in (MIXED, EQUAL) for cell in cells.CELLS]
+    trained = [compare(training_entries(*task), check_training) for task in tasks]
+    evaluated = [compare(evaluation_entries(cell), check_evaluation) for cell in cells.CELLS]
     tables = {"training": pd.concat(trained, ignore_index=True), "evaluation": pd.concat(evaluated, ignore_index=True)}
-    if record:
+    if options.record:
         print(measurements.record("peers", tables, "jax"))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a trial: the LSTM on few words")
-    parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
-    given = parser.parse_args()
-    main(given.quick, given.record)
+    main()

@@ -1,6 +1,6 @@
-"""How time and memory grow with runs, with the length of words and with cores; and how long the engine takes to start.
+"""How time and memory grow with runs and with the length of words, on one core; and how long compiling takes.
 
-    python benchmarks/scaling.py            some minutes on two quiet cores
+    python benchmarks/scaling.py            some minutes on a quiet core
     python benchmarks/scaling.py --record   keeps the tables in results/measured
 
 Each measurement has a process of its own, so that its peak memory is its own. Kernels are compiled before.
@@ -41,12 +41,12 @@ def measured(call: Callable[[], object], symbols: int, runs: int) -> dict[str, f
 # What a process of its own measures. Each returns the numbers of a row.
 
 
-def train(runs: int, cores: int) -> dict[str, float]:
+def train(runs: int) -> dict[str, float]:
     """One epoch of LSTMs on 500 of the paper's words."""
     from counting import dyck, regimens, training
 
     regimen, data = regimens.PAPER["lstm"].but(epochs=1), dyck.paper_splits()["train"][::5][:500]
-    options = {"checkpoints": [], "threads": cores, "progress": False}
+    options = {"checkpoints": [], "threads": 1, "progress": False}
     training.train(regimen, data[:1], data[:1], range(1), **options)
     options["start"] = training.initial_networks(regimen, range(runs))
     symbols = int(data.lengths.sum())
@@ -54,20 +54,19 @@ def train(runs: int, cores: int) -> dict[str, float]:
     return {"symbols": symbols} | measured(call, symbols, runs)
 
 
-def read(cell: str, runs: int, length: int, cores: int) -> dict[str, float]:
+def read(cell: str, length: int) -> dict[str, float]:
     """Every network reads one word to its end."""
     from counting import cells, dyck, evaluation
 
-    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:cores]))
-    networks, word = cells.initialize(cell, range(runs)), dyck.zigzag(length, length // 2)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    networks, word = cells.initialize(cell, range(NETWORKS)), dyck.zigzag(length, length // 2)
     evaluation.return_recall(networks[:1], dyck.zigzag(2, 1))
     evaluation.returns(word)
-    return measured(lambda: evaluation.return_recall(networks, word), length, runs)
+    return measured(lambda: evaluation.return_recall(networks, word), length, NETWORKS)
 
 
 def begin() -> dict[str, float]:
-    """Import everything, then use every kernel once."""
-    first = time.perf_counter()
+    """Use every kernel once."""
     from counting import cells, certificate, dyck, evaluation, regimens, training
 
     imported = time.perf_counter()
@@ -78,7 +77,7 @@ def begin() -> dict[str, float]:
         evaluation.first_failure(networks, words)
         evaluation.trace(networks, words)
         certificate.certify(networks, 10)
-    return {"imports, s": imported - first, "kernels, s": time.perf_counter() - imported}
+    return {"kernels, s": time.perf_counter() - imported}
 
 
 TASKS = {"train": train, "read": read, "begin": begin}
@@ -94,18 +93,17 @@ def apart(task: str, *arguments: object, cache: str | None = None) -> dict[str, 
     return json.loads(done.stdout)
 
 
-def main(record: bool, quick: bool) -> None:
-    """Measure all tables: training by runs; reading; starts."""
+def main(record: bool) -> None:
+    """Measure all tables: training by runs; reading; compiling, where nothing is kept."""
     apart("begin")
-    runs = RUNS[:3] if quick else RUNS
-    reading = [(cell, n, cores) for cell in ("lstm", "gru", "relu") for n in READ_LENGTHS[-2 if quick else 0 :]
-               for cores in (1, 2)]  # fmt: skip
     with tempfile.TemporaryDirectory() as cache:
-        starts = [{"start": n} | apart("begin", cache=cache) for n in ("first", "second", "third")]
+        starts = [apart("begin", cache=cache)]
     rows = {
-        "runs": [{"runs": n, "cores": c} | apart("train", n, c) for n in runs for c in (1, 2)],
+        "runs": [{"runs": n, "cores": 1} | apart("train", n) for n in RUNS],
         "evaluation": [
-            {"cell": cell, "length": n, "cores": c} | apart("read", cell, NETWORKS, n, c) for cell, n, c in reading
+            {"cell": cell, "length": n, "cores": 1} | apart("read", cell, n)
+            for cell in ("lstm", "gru", "relu")
+            for n in READ_LENGTHS
         ],
         "start": starts,
     }
@@ -121,11 +119,10 @@ def main(record: bool, quick: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="keep the tables in results/measured")
-    parser.add_argument("--quick", action="store_true", help="a trial")
     parser.add_argument("--task", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.task:
         name, *arguments = json.loads(given.task)
         print(json.dumps(TASKS[name](*arguments)))
     else:
-        main(given.record, given.quick)
+        main(given.record)

@@ -26,8 +26,7 @@ class Contestant:
 
     def __init__(self, cores: set[int], make: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
         self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _bind, (cores,))
-        self.ready = self.pool.submit(_prepare, make, arguments)
-        """Its result: seconds that the process took to compile, 0 where it does not."""
+        self.ready = self.pool.submit(_prepare, make, arguments)  # compiles too
         self.seconds = float("inf")
 
     def turn(self) -> Any:
@@ -43,11 +42,10 @@ def _bind(cores: set[int]) -> None:
     os.environ.update(ONE_THREAD)
 
 
-def _prepare(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> float:
+def _prepare(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> None:
     global _call
     _call = make(*arguments)
     _call()
-    return getattr(_call, "compiled_in", 0.0)
 
 
 def _turn() -> tuple[float, Any]:

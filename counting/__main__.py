@@ -155,8 +155,10 @@ def _show(options: argparse.Namespace) -> int:
         raise ValueError(f"{path} is written as {' or '.join(allowed)}{'' if options.html else '; --html for a page'}")
     model = modelfile.read(options.file, _taken(options))
     word = Words.from_strings([options.word]) if options.word else _failing(model.network)
+    failures = evaluation.first_failure(model.network, word)[:, 0]
     # Of two that must both be right the one that fails first.
-    network = model.network[int(evaluation.first_failure(model.network, word)[:, 0].argmin())]
+    network, step = model.network[int(failures.argmin())], int(failures.min())
+    fails = "no step" if step == word.longest else f"step {step:,} of {word.longest:,} (0 is the first)"
     if options.html:
         from counting import lab
 
@@ -165,7 +167,7 @@ def _show(options: argparse.Namespace) -> int:
         files.write(path, _picture(network, word, path.suffix[1:].lower()))
     print(model)
     print(f"word      {certificate.verdict.shown(word)}")
-    print(f"fails at  {_first_wrong(network, word)}\nwrote     {path}")
+    print(f"fails at  {fails}\nwrote     {path}")
     return 0
 
 
@@ -176,13 +178,6 @@ def _failing(networks: Networks) -> Words:
         return found.counterexample
     print(f"{found.verdict} to {found.max_length:,} symbols: no word on which it fails is known, one of 20 is shown")
     return Words.from_strings(["(" * 10 + ")" * 10])
-
-
-def _first_wrong(network: Networks, word: Words) -> str:
-    from counting import evaluation
-
-    step = int(evaluation.first_failure(network, word)[0, 0])
-    return "no step" if step == word.longest else f"step {step:,} of {word.longest:,} (0 is the first)"
 
 
 def _picture(network: Networks, word: Words, form: str) -> bytes:

@@ -159,6 +159,18 @@ def from_module(module: nn.Module, options: Options | None = None) -> Model:
     return from_tensors({name: tensor(one) for name, one in state.items() if isinstance(one, torch.Tensor)}, options)
 
 
+def from_modules(modules: Iterable[nn.Module]) -> Networks:
+    """Take the networks that modules are: `Networks.from_torch`."""
+    from counting import reference
+
+    return Networks.concatenate(
+        Networks(module.cell, {name: array[None] for name, array in reference.to_parameters(module).items()})
+        if isinstance(module, reference.Counter) and module.sizes != (1, 2, 2)
+        else from_module(module).network
+        for module in modules
+    )
+
+
 def from_tensors(content: object, options: Options | None = None) -> Model:
     """Take the network in a state_dict of `Tensor`, or in containers that hold one. Raises BadModel."""
     options = options or Options()

@@ -40,7 +40,7 @@ def middle(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed: int = 0) -> Interval:
+def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int) -> Interval:
     """Give the percentile bootstrap interval of anything computed from a choice of runs.
 
     statistic: indices of runs, int (..., runs) -> its value for each choice, (...). A value that is not a
@@ -48,20 +48,18 @@ def over_runs(statistic: Callable[[NDArray[np.int64]], NDArray], runs: int, seed
     """
     if runs < 2:
         raise ValueError(f"an interval over runs needs at least 2 of them, got {runs}")
-    choices = np.random.Generator(np.random.PCG64(seed)).integers(runs, size=(RESAMPLES, runs))
-    values = statistic(choices)
-    return middle(values)
+    return middle(statistic(_random().integers(runs, size=(RESAMPLES, runs))))
 
 
-def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
+def mean_interval(values: ArrayLike) -> Interval:
     """Give the percentile bootstrap interval of the mean of one value a run. Raises ValueError for another shape."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"one value a run is needed, an array of shape (runs,); got {values.shape}")
-    return over_runs(lambda chosen: values[chosen].mean(axis=-1), len(values), seed)
+    return over_runs(lambda chosen: values[chosen].mean(axis=-1), len(values))
 
 
-def crossed_interval(values: ArrayLike, seed: int = 0) -> Interval:
+def crossed_interval(values: ArrayLike) -> Interval:
     """Give the percentile bootstrap interval of a mean over runs and sets of words: values (runs, sets), both redrawn.
 
     Runs and sets are crossed, every run reads every set, so each is drawn by itself.
@@ -70,11 +68,9 @@ def crossed_interval(values: ArrayLike, seed: int = 0) -> Interval:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or min(values.shape) < 2:
         raise ValueError(f"values of shape (runs, sets), at least 2 of each, are needed; got {values.shape}")
-    draw, (runs, sets) = np.random.Generator(np.random.PCG64(seed)), values.shape
-    weights = [draw.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in (runs, sets)]
-    means = np.einsum("ki,ij,kj->k", weights[0], values, weights[1], optimize=True)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    draw = _random()
+    weights = [draw.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in values.shape]
+    return middle(np.einsum("ki,ij,kj->k", weights[0], values, weights[1], optimize=True))
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ class Regression:
         return self.r**2
 
 
-def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
+def regress(x: ArrayLike, y: ArrayLike) -> Regression:
     """Fit y to x by least squares, intervals by the percentile bootstrap over runs.
 
     x, y: (runs, models of each run). Models with a value that is not finite are left out. Raises ValueError
@@ -111,18 +107,15 @@ def regress(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Regression:
         raise ValueError(f"a regression needs at least 3 models with finite values, got {fine.sum()}")
     line = stats.linregress(x[fine], y[fine])
     sums = _sums(x, y, fine)
-    return Regression(
-        int(fine.sum()),
-        line.rvalue,
-        line.pvalue,
-        line.slope,
-        line.intercept,
-        over_runs(lambda chosen: _correlation_and_slope(sums[chosen].sum(axis=-2))[0], len(x), seed),
-        over_runs(lambda chosen: _correlation_and_slope(sums[chosen].sum(axis=-2))[1], len(x), seed),
-    )
+
+    def interval(which: int) -> Interval:
+        return over_runs(lambda chosen: _correlation_and_slope(sums[chosen].sum(axis=-2))[which], len(x))
+
+    fit = line.rvalue, line.pvalue, line.slope, line.intercept
+    return Regression(int(fine.sum()), *fit, interval(0), interval(1))
 
 
-def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int, seed: int = 0) -> NDArray[np.float64]:
+def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int) -> NDArray[np.float64]:
     """Draw the correlations that studies of `size` runs would have found, without replacement: (RESAMPLES,).
 
     x, y: as for `regress`. Raises ValueError unless 1 ≤ size ≤ runs.
@@ -130,10 +123,13 @@ def correlations_of_draws(x: ArrayLike, y: ArrayLike, size: int, seed: int = 0) 
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if not 1 <= size <= len(x):
         raise ValueError(f"size must be from 1 to the {len(x)} runs there are, got {size}")
-    rng = np.random.Generator(np.random.PCG64(seed))
-    chosen = rng.random((RESAMPLES, len(x))).argsort(axis=1)[:, :size]
+    chosen = _random().random((RESAMPLES, len(x))).argsort(axis=1)[:, :size]
     sums = _sums(x, y, np.isfinite(x) & np.isfinite(y))
     return _correlation_and_slope(sums[chosen].sum(axis=1))[0]
+
+
+def _random() -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(0))
 
 
 def _sums(x: NDArray, y: NDArray, fine: NDArray[np.bool_]) -> NDArray[np.float64]:

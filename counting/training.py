@@ -25,20 +25,6 @@ from counting.engine.train import Group, word_orders
 from counting.regimens import Regimen, value_at
 from counting.workers import WorkersLost
 
-__all__ = [
-    "CRITERIA",
-    "MEASURES",
-    "SHARD",
-    "Interrupted",
-    "Runs",
-    "WorkersLost",
-    "folded",
-    "initial_networks",
-    "train",
-    "train_shards",
-    "word_order",
-]
-
 MEASURES = ("train_loss", "validation_loss", "last_word_loss")
 """What the history holds: mean loss over the training words while training; true mean loss over the validation
 words; loss of the last validation word alone, which the original code took for it (there divided by the number of

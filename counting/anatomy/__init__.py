@@ -16,8 +16,6 @@ from counting.anatomy import gru, lstm, relu
 from counting.cells import Networks
 from counting.dyck import Words
 
-__all__ = ["gru", "ladder", "lstm", "predict_first_failure", "relu", "state"]
-
 _MODULES = {"lstm": lstm, "gru": gru, "relu": relu}
 
 

@@ -22,14 +22,11 @@ def word_gradient_norms(nets: Networks, words: Words) -> np.ndarray:
     return np.sqrt((np.stack(each, axis=-1) ** 2).sum(axis=0))
 
 
-def adam(
-    nets: Networks,
-    words: Words,
-    seeds: range,
-    epochs: range,
-    epsilon: float,
-    learning_rate: float = 0.01,
-) -> Networks:
+RATE = 0.01
+"""Learning rate of `adam`: the paper's for the LSTM."""
+
+
+def adam(nets: Networks, words: Words, seeds: range, epochs: range, epsilon: float) -> Networks:
     """Trained further by Adam with any `epsilon` (PyTorch's, and the engine's, is 1e-8), one word a step.
 
     seeds, epochs: they decide the order of the words, as in `training.train`. Adam starts with empty moments.
@@ -44,13 +41,11 @@ def adam(
     orders = [[word_order(seed, epoch, len(words)) for epoch in epochs] for seed in seeds]
     order = np.stack([np.concatenate(own) for own in orders])
     shape = shape_of(nets.cell, nets.parameters)
-    group = _descend(shape, pack_group(nets.parameters), packed, order, epsilon, learning_rate)
+    group = _descend(shape, pack_group(nets.parameters), packed, order, epsilon)
     return Networks(nets.cell, unpack_group(group.astype(nets.dtype), nets.parameters))
 
 
-def _descend(
-    shape: Shape, group: np.ndarray, words: PackedWords, order: np.ndarray, epsilon: float, learning_rate: float
-) -> np.ndarray:
+def _descend(shape: Shape, group: np.ndarray, words: PackedWords, order: np.ndarray, epsilon: float) -> np.ndarray:
     exact = group.astype(np.float64)
     mean, square = np.zeros_like(exact), np.zeros_like(exact)
     power1 = power2 = 1.0
@@ -59,7 +54,7 @@ def _descend(
         power1, power2 = power1 * 0.9, power2 * 0.999
         mean += (gradient - mean) * 0.1
         square += (gradient * gradient - square) * 0.001
-        exact -= learning_rate * (mean / (1 - power1)) / (np.sqrt(square / (1 - power2)) + epsilon)
+        exact -= RATE * (mean / (1 - power1)) / (np.sqrt(square / (1 - power2)) + epsilon)
     return exact
 
 

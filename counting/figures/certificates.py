@@ -90,7 +90,7 @@ def possible(shortest: Mapping[str, NDArray], mean: Mapping[str, NDArray], longe
         ax.set(xscale="log", ylim=(0, 1.08 * longest))
         ax.set_title(CELL_NAMES[cell], loc="left")
     panels[-1].set_xlabel("shortest failing word (symbols)")
-    figure.supylabel("mean first failure on random words (step)", fontsize="medium")
+    figure.supylabel("mean first failure on random words (step)")
     return figure
 
 
@@ -152,5 +152,5 @@ def missed(sizes: NDArray, shares: Mapping[str, Mapping[int, NDArray]]) -> Figur
     names = [f"{length:,} symbols" for length in next(iter(shares.values()))]
     figure.legend(keys[: len(names)], names, loc="outside upper center", ncols=2)
     panels[-1].set_xlabel("random words in the test")
-    figure.supylabel("wrong networks that pass (%)", fontsize="medium")
+    figure.supylabel("wrong networks that pass (%)")
     return figure

@@ -41,7 +41,7 @@ def rounding(lengths: np.ndarray, shares: Mapping[str, np.ndarray], bound: int) 
         ax.plot(lengths, share[:, 0], look, color=color, markersize=5, label=label)
         ax.fill_between(lengths, *share[:, 1:].T, color=color, alpha=0.2, linewidth=0)
     ax.axvline(bound, color=EXACT, linestyle=":", label=f"no word below {bound:,} symbols can fail")
-    ax.set(xscale="log", xlabel="length of the word", ylabel="share that fails", ylim=(-0.03, 1.03))
+    ax.set(xlabel="length of the word", ylabel="share that fails", ylim=(-0.03, 1.03))
     ax.set_xscale("log", base=2)
     figure.legend(loc="outside upper center")
     return figure
@@ -64,10 +64,7 @@ def gains(shares: Mapping[str, Mapping[float, float]]) -> Figure:
     figure, (ax,) = axes(width=WIDTH)
     for (name, by_gain), marker in zip(shares.items(), "osD^v", strict=False):
         ax.plot(list(by_gain), list(by_gain.values()), marker=marker, color=COLORS["lstm"], label=name, alpha=0.8)
-    ax.set_xscale("log")
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_xlabel("gain after training")
-    ax.set_ylabel("share right on long words")
+    ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="gain after training", ylabel="share right on long words")
     ax.legend()
     return figure
 
@@ -76,14 +73,12 @@ def plane(cells: np.ndarray, counts: np.ndarray) -> Figure:
     """Plot two cells along a word: one against the other, and each against its depth. cells, counts: (steps, 2)."""
     figure, (left, right) = axes(2, width=WIDTH)
     left.plot(*cells.T, marker="o", markersize=3, linewidth=0.8, color=COLORS["lstm"])
-    left.set_xlabel("cell of unit 1")
-    left.set_ylabel("cell of unit 2")
+    left.set(xlabel="cell of unit 1", ylabel="cell of unit 2")
     owner = np.argmax(np.abs(np.corrcoef(cells.T, counts.T)[:2, 2:]), axis=1)
     for unit, marker in enumerate("os"):
         label = f"unit {unit + 1} · brackets {owner[unit] + 1}"
         right.plot(counts[:, owner[unit]], cells[:, unit], marker, markersize=4, label=label, alpha=0.6)
-    right.set_xlabel("depth")
-    right.set_ylabel("cell")
+    right.set(xlabel="depth", ylabel="cell")
     right.legend()
     return figure
 
@@ -99,7 +94,6 @@ def automaton(moves: Sequence[Move]) -> Figure:
         ax.text(x, 0, move.symbol, ha="center", va="center")
         ax.text(x, 0.42, f"cells {steps}", ha="center")
         ax.text(x, -0.5, "h = " + ", ".join(f"{h:.2g}" for h in move.h), ha="center")
-    ax.set_xlim(-0.6, max(len(moves), 2) - 0.4)
-    ax.set_ylim(-0.8, 0.8)
+    ax.set(xlim=(-0.6, max(len(moves), 2) - 0.4), ylim=(-0.8, 0.8))
     ax.axis("off")
     return figure

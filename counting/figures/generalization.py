@@ -59,13 +59,12 @@ def failures(first: Mapping[str, np.ndarray], constant: np.ndarray, length: int)
     return figure
 
 
-def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int, bins: int = 50) -> Figure:
+def one_word(word: Words, first: Mapping[str, np.ndarray], constant: int) -> Figure:
     """Where the runs of each cell first fail on one word, its depth drawn over it. first: cell -> (runs,)."""
     figure, panels = axes(rows=len(first), height=1.75, sharex=True)
     length = int(word.lengths[0])
     for ax, (cell, values) in zip(panels, first.items(), strict=True):
-        edges = np.linspace(0, length, bins + 1)
-        ax.hist(values, bins=edges.tolist(), color=COLORS[cell], alpha=0.75)
+        ax.hist(values, bins=np.linspace(0, length, 51).tolist(), color=COLORS[cell], alpha=0.75)
         ax.axvline(constant, color=BASELINE, linestyle=":", label="“both allowed” fails")
         depth = ax.twinx()
         depth.plot(word.depth[0, :length], color="black", linewidth=0.7)
@@ -128,8 +127,8 @@ def regression(
         ax.set_title(CELL_NAMES[cell])
     for ax, reading in zip(panels[:: len(cells)], readings, strict=True):
         ax.set(ylabel=f"by {reading}", ylim=(-30, 1030))
-    figure.supxlabel("−log₁₀ validation loss", fontsize="medium")
-    figure.supylabel("mean first failure", fontsize="medium")
+    figure.supxlabel("−log₁₀ validation loss")
+    figure.supylabel("mean first failure")
     return figure
 
 

@@ -110,7 +110,7 @@ def robustness(tables: Mapping[str, pd.DataFrame]) -> Figure:
             error = np.abs(rows[["low", "high"]].T.to_numpy() - rows["share"].to_numpy())
             ax.errorbar(rows["x"], rows["share"], error, capsize=3, label=style.CELL_NAMES[cell], **style.look(cell))
         ax.set(xlabel=label, ylim=(-0.03, 1.03), xscale="log" if table["x"].max() > 20 * table["x"].min() else "linear")
-    figure.supylabel("share proved", fontsize="medium")
+    figure.supylabel("share proved")
     style.legend_above(figure, axes[0], 3)
     for ax in axes[len(tables) :]:
         ax.set_visible(False)

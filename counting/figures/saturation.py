@@ -67,8 +67,8 @@ def gate_ranges(ranges: np.ndarray, visited: np.ndarray) -> Figure:
         ax.plot(x, part[order], ".", color=COLORS["lstm"], markersize=1.5)
         ax.set_title(f"{lstm.GATES[gate]}  at  {_SYMBOLS[symbol]}")
         ax.set(yscale="log", ylim=(_FLOOR / 2, 2), xticks=[])
-    figure.supxlabel("runs, sorted", fontsize="medium")
-    figure.supylabel("1 − |activation|", fontsize="medium")
+    figure.supxlabel("runs, sorted")
+    figure.supylabel("1 − |activation|")
     style.legend_above(figure, panels[0])
     return figure
 

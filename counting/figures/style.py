@@ -76,6 +76,7 @@ def use() -> None:
         {
             "figure.dpi": 200,  # two pixels for each of a plain screen
             "figure.facecolor": "white",
+            "figure.labelsize": "medium",
             "savefig.dpi": 200,
             "savefig.pad_inches": 0.04,
             "savefig.facecolor": "white",
@@ -107,9 +108,10 @@ def axes(
     return figure, list(grid.flat)
 
 
-def training_limit(ax: Axes, length: int = TRAINING_LIMIT) -> None:
+def training_limit(ax: Axes) -> None:
     """Draw the dashed line at the longest training word."""
-    ax.axvline(length, color=BASELINE, linestyle="--", linewidth=1, label=f"longest training word ({length})")
+    label = f"longest training word ({TRAINING_LIMIT})"
+    ax.axvline(TRAINING_LIMIT, color=BASELINE, linestyle="--", linewidth=1, label=label)
 
 
 def look(cell: str, **more: Any) -> dict[str, Any]:

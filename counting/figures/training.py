@@ -89,7 +89,7 @@ def readings(runs: Mapping[str, Runs]) -> Figure:
         ax.scatter(places[0], places[1], s=8 + 3 * counts, **dots)
         ax.set(xlim=(-1, last + 1), ylim=(-1, last + 1))
         ax.set_title(CELL_NAMES[cell])
-    figure.supxlabel("best epoch by the mean", fontsize="medium")
+    figure.supxlabel("best epoch by the mean")
     panels[0].set(ylabel="by the last word")
     return figure
 

@@ -65,12 +65,12 @@ def lengths(parts: Mapping[str, Words]) -> Figure:
     return figure
 
 
-def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) -> Figure:
+def exact_counters(word: Words, traces: Mapping[str, Trace]) -> Figure:
     """Draw what each exact counter holds along `word`, over its depth; and its second logit at small depths."""
     figure, (left, right) = style.axes(rows=2, height=2.3)
     depth = profile(word)[1:]
     _mountain(left, word)
-    every = max(1, len(depth) // marks)
+    every = max(1, len(depth) // 25)
     for place, (cell, trace) in enumerate(traces.items()):
         held = trace.c[0] if cell == "lstm" else trace.h[0]
         look = style.look(cell, linestyle="none")
@@ -87,14 +87,14 @@ def exact_counters(word: Words, traces: Mapping[str, Trace], marks: int = 25) ->
     return figure
 
 
-def first_returns(expected: np.ndarray, observed: np.ndarray, bins: int = 20) -> Figure:
+def first_returns(expected: np.ndarray, observed: np.ndarray) -> Figure:
     """First return to depth 0 in words of one length: what the grammar gives, and what the drawn words show.
 
     expected: (pairs,), probability that the first return is at 0-based step 1, 3, 5, …
     observed: (n,), such steps.
     """
     figure, (ax,) = style.axes(height=2.6)
-    length = 2 * len(expected)
+    length, bins = 2 * len(expected), 20
     edges = np.linspace(0, length, bins + 1)
     steps = np.arange(1, length, 2)
     share, _ = np.histogram(steps, edges, weights=expected)
