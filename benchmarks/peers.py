@@ -220,6 +220,7 @@ def compare(entries: list[Entry], check: Callable[[Task, np.ndarray], None]) -> 
             contestant.pool.shutdown()
     by_contestant = zip(ready, zip(*results, strict=True), strict=True)
     table = pd.DataFrame([row(*entry, found, check) for entry, found in by_contestant])
+    table["published loop ÷ this"] = table[NS][table.what == PUBLISHED].iloc[0] / table[NS]
     print(table.to_string(index=False, float_format="{:,.3f}".format), flush=True)
     return table
 
