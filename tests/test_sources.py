@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,18 @@ def test_equal_modules_under_other_names_differ(tmp_path):
 
 def test_the_string_that_a_cell_shows_counts(tmp_path):
     assert digest(tmp_path, "'one'") != digest(tmp_path, "'two'")
+
+
+def test_how_files_are_read_trains_nothing(tmp_path):
+    """A changed sentence of a file reader must not make every trained result stale."""
+    readers = {"modelfile.py", "formats.py", "pickled.py", "parts.py"}
+    copy = shutil.copytree(sources.ROOT / "counting", tmp_path / "counting")
+    before = sources.digest("import counting.training", [tmp_path])
+    for name in readers:
+        (copy / name).write_text("changed = True\n", encoding="utf-8")
+    assert sources.digest("import counting.training", [tmp_path]) == before
+    (copy / "regimens.py").write_text("changed = True\n", encoding="utf-8")
+    assert sources.digest("import counting.training", [tmp_path]) != before
 
 
 def test_syntax_errors_are_told(tmp_path):
