@@ -34,7 +34,7 @@ PATIENCE = 64
 
 GRID = np.float32(2.0**-20)
 
-MOST_ROUNDS = 200
+MOST_ROUNDS = 128
 """Rounds after which boxes that still grow are taken to grow for ever."""
 
 
@@ -97,19 +97,21 @@ class _Walk:
         return np.stack(np.unravel_index(boxes, self.shape), axis=1).astype(np.int8)
 
     def _read(self, boxes: np.ndarray, symbol: int) -> np.ndarray:
-        """Read a symbol from these boxes: which ones grow. From `top` a bracket closes both ways."""
+        """Read a symbol from these boxes: which ones grow. At `top` every bracket may leave the depth there."""
         kind, opens = symbol // 2, symbol % 2 == 0
-        at = self._depths(boxes)[:, kind]
-        mine = self.owner == kind
-        known = (self.band[0, mine] <= self.band[1, mine]).all()
+        at, mine = self._depths(boxes)[:, kind], self.owner == kind
+        stays = at == self.top
         if opens:
-            return self._move(boxes, symbol, np.minimum(at + 1, self.top))
-        stay = self._move(boxes[at == self.top], symbol, at[at == self.top])
-        falls = (at > 0) & ((at < self.top) | known)
-        return np.concatenate([stay, self._move(boxes[falls], symbol, at[falls] - 1)])
+            leaves = ~stays
+        else:
+            known = (self.band[0, mine] <= self.band[1, mine]).all()
+            leaves = (at > 0) & (~stays | known)
+        there = at + (1 if opens else -1)
+        grown = self._move(boxes[stays], symbol, at[stays])
+        return np.concatenate([grown, self._move(boxes[leaves], symbol, there[leaves])])
 
     def _move(self, boxes: np.ndarray, symbol: int, depth: np.ndarray) -> np.ndarray:
-        """Read a symbol that brings its kind's depth there: which boxes grow."""
+        """Read a symbol that brings its kind's depth there, each box to another: which boxes grow."""
         before, after = self._depths(boxes), self._depths(boxes)
         after[:, symbol // 2] = depth
         c = self.c[:, boxes]
@@ -143,14 +145,13 @@ class _Walk:
         return h, c
 
     def _join(self, there: np.ndarray, h: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """Widen the boxes `there` by these: which ones grow."""
+        """Widen the boxes `there`, different ones, by these: which ones grow."""
         grown = np.zeros(len(there), bool)
         if self.rounds >= PATIENCE:
             c = np.stack([np.floor(c[0] / GRID), np.ceil(c[1] / GRID)]) * GRID
         for kept, new in ((self.h, h), (self.c, c)):
             grown |= ((new[0] < kept[0][there]) | (new[1] > kept[1][there])).any(axis=1)
-            np.minimum.at(kept[0], there, new[0])
-            np.maximum.at(kept[1], there, new[1])
+            kept[:, there] = hull(kept[:, there], new)
         return there[grown]
 
     def _band(self, j: int) -> np.ndarray:
