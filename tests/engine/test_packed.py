@@ -7,6 +7,7 @@ import pytest
 
 from counting import cells, dyck
 from counting.dyck import Words
+from counting.engine.block import symbol_bits
 from counting.engine.lanes import LANES
 from counting.engine.packed import PARAMETERS, pack_blocks, pack_group, pack_words, unpack_group
 
@@ -23,6 +24,11 @@ def test_words_hold_every_symbol_and_depth():
         for t, symbol in enumerate(word):
             assert packed.symbols[n, t // 32, 0] >> (t % 32) & 1 == (symbol == ")")
             assert [bits >> (t % 32) & 1 for bits in packed.targets[n, t // 32]] == [1, words.depth[n, t] > 0]
+
+
+def test_a_symbol_has_as_many_bits_as_the_last_one_needs():
+    for symbols in range(2, 13):
+        assert symbol_bits(symbols) == (symbols - 1).bit_length()
 
 
 @pytest.mark.parametrize("runs", [1, 2, LANES - 1, LANES, LANES + 1, 2 * LANES, 150])

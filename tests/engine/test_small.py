@@ -44,3 +44,20 @@ def test_a_small_training(cell, dtype):
         module = runs.networks.to_torch(run)
         found = evaluation.first_failure(runs.networks, VALIDATION)[run]
         assert found.tolist() == reference.first_failure(module, VALIDATION).tolist()
+
+
+@pytest.mark.parametrize("cell", cells.CELLS)
+def test_a_small_reading(cell):
+    """What a trace holds beside PyTorch, and returns to depth 0 by what the logits say."""
+    networks = cells.initialize(cell, SEEDS)
+    right = np.zeros((len(SEEDS), len(WORDS)))
+    for number in range(len(WORDS)):
+        word = WORDS[number]
+        found = evaluation.trace(networks, word)
+        with torch.no_grad():
+            expected = [networks.to_torch(run)(reference.one_hot(word)).numpy() for run in range(len(SEEDS))]
+        np.testing.assert_allclose(found.logits, expected, atol=1e-6)
+        fine = ((found.logits >= 0) == word.targets).all(axis=2)
+        right[:, number] = (fine & (word.depth == 0)).sum(axis=1)
+    recall = evaluation.return_recall(networks, WORDS)
+    np.testing.assert_allclose(recall, right.sum(axis=1) / evaluation.returns(WORDS).sum())
