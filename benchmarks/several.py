@@ -97,7 +97,7 @@ def main() -> None:
     if options.record:
         if options.rows:
             kept = measurements.load("several").tables["several"].to_dict("records")
-            rows = dict(zip(ROWS, kept, strict=False)) | rows
+            rows = dict(zip(ROWS, kept, strict=True)) | rows
         print(measurements.record("several", {"several": pd.DataFrame(list(rows.values()))}))
 
 
