@@ -324,16 +324,19 @@ def outcomes(subject: str) -> dict[str, dict[str, Any]]:
 def record() -> None:
     """Keep both tables: what came of all mutants, and a judgement of each that survived the first time.
 
-    A verdict of mutants.csv is "equivalent", "harmless" or "hole".
+    A verdict of mutants.csv is "equivalent", "harmless", "hole", or "compiled": one that compiled tests alone can see,
+    by reading both. Of a subject that was not run the old rows stay.
     """
     from counting import measurements
     from counting.statistics import wilson
 
     with JUDGED.open(encoding="utf-8", newline="") as file:
         judged = {(row["file"], row["before"], row["after"]): row for row in csv.DictReader(file)}
-    rows, survivors = [], []
+    rows, survivors, old = [], [], measurements.load("mutants").tables
     for subject in SUBJECTS:
         if not (found := list(outcomes(subject).values())):
+            for table, name in ((rows, "mutants"), (survivors, "survivors")):
+                table += old[name][old[name].subject == subject].to_dict("records")
             continue
         verdicts = []
         for row in (row for row in found if row["first"] == "survived"):
@@ -351,7 +354,7 @@ def record() -> None:
             "share killed at first": first / n, "low": low, "high": high, "killed now": now,
             "of these equivalent": verdicts.count("equivalent"),
         })  # fmt: skip
-    tables = {"mutants": pd.DataFrame(rows), "survivors": pd.DataFrame(survivors)}
+    tables = {"mutants": pd.DataFrame(rows).dropna(axis="columns"), "survivors": pd.DataFrame(survivors)}
     for table in tables.values():
         print(table.to_string(index=False), end="\n\n")
     print(measurements.record("mutants", tables, "cosmic-ray"))

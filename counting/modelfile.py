@@ -224,6 +224,7 @@ def _nonlinearity(options: Options, said: Mapping[str, str]) -> str:
 
 def _folded(weight: np.ndarray, vectors: np.ndarray, name: str) -> np.ndarray:
     """Give what the layer makes of each vector. Raises BadModel where that may be rounded, in whatever order."""
+    _check_dropped(weight)
     rows, place = np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)
     factor = vectors[rows, place]
     with np.errstate(all="ignore"):
@@ -262,7 +263,15 @@ def _columns(cell: str, parameters: Mapping[str, np.ndarray], options: Options) 
         )
     meaning = {"^": "read first, which leaves the state zero", "$": "read only after the word"}
     columns = ", ".join(f"column {n} is {meaning.get(s, s)}" for n, s in enumerate(symbols))
-    return weight[:, [symbols.index(s) for s in alphabet]], f"one-hot: {columns}; the state starts at zero"
+    kept = [symbols.index(s) for s in alphabet]
+    _check_dropped(np.delete(weight, kept, axis=1))
+    return weight[:, kept], f"one-hot: {columns}; the state starts at zero"
+
+
+def _check_dropped(columns: np.ndarray) -> None:
+    """Raise BadModel where columns of weight_ih that always meet a 0 would make the product NaN all the same."""
+    if not np.isfinite(columns).all():
+        raise BadModel("holds NaN or infinity in weight_ih, which makes NaN of every product: train it again")
 
 
 def _after(cell: str, parameters: Mapping[str, np.ndarray], column: int) -> np.ndarray:

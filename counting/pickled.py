@@ -111,6 +111,8 @@ def _former(data: bytes) -> object:
         raise BadModel("is a pickle, but not of torch.save: save module.state_dict() with torch.save")
     _version, _system, content, keys = [_Machine(storage).follow(file) for _ in range(4)]
     for key in keys if isinstance(keys, list) else []:
+        if not isinstance(key, str) or key not in dtypes:
+            raise BadModel("is a pickle, but not of torch.save: it lists storages that no tensor has")
         width = 2 if dtypes[key] == "bfloat16" else np.dtype(dtypes[key]).itemsize
         found[key] = file.read(width * int.from_bytes(file.read(8), "little"))
     return content
@@ -254,7 +256,8 @@ class _Machine:
             return _tensor(*arguments[:4]) if plain else Tensor((), "unknown", lambda: np.zeros(()))
         if name in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
             return arguments[0]
-        if name.endswith(".getattr") and isinstance(arguments, tuple) and len(arguments) == 2:  # torch.tanh is named so
+        pair = isinstance(arguments, tuple) and len(arguments) == 2
+        if name.endswith(".getattr") and pair and isinstance(arguments[1], str):  # torch.tanh is named so
             return Thing(f"{getattr(arguments[0], 'name', '?')}.{printable(arguments[1])}"[-LONGEST_NAME:])
         if name.startswith(("torch._utils._rebuild", "torch._tensor")) or name.endswith("multiarray._reconstruct"):
             return Tensor((), "unknown", lambda: np.zeros(()))

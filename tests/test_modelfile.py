@@ -94,6 +94,30 @@ class TestWhatIsRead:
         state["output.bias"][0] = torch.nan
         assert not modelfile.load(saved(tmp_path / "nan.pt", state)).finite[0]
 
+    @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+    def test_what_is_dropped_is_finite(self, tmp_path, number):
+        """0 times NaN is NaN: such a column makes every output NaN, also where its symbol is never read."""
+        module = cells.exact("lstm").to_torch(0)
+        state = {name: value.clone() for name, value in module.state_dict().items()}
+        state["rnn.weight_ih_l0"] = torch.cat([state["rnn.weight_ih_l0"], torch.full((4, 1), number)], dim=1)
+        path = saved(tmp_path / "dropped.pt", state)
+        with pytest.raises(BadModel, match="NaN or infinity"):
+            modelfile.read(path, modelfile.Options(symbols="()$"))
+
+    def test_tuples_that_hold_each_other_twice_are_not_written_out(self, tmp_path):
+        """Forty tuples, each twice the one before: written or hashed in full they would have 2⁴⁰ parts."""
+        tuples = b")" + b"2\x86" * 40
+        path = tmp_path / "names.pt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/data.pkl", b"\x80\x02cbuiltins\ngetattr\nK\x01" + tuples + b"\x86R.")
+            archive.writestr("a/version", "3")
+        with pytest.raises(BadModel):
+            modelfile.load(path)
+        old = [pickle.dumps(x, protocol=2) for x in (0x1950A86A20F9469CFC6C, 1001, {}, {})]
+        path.write_bytes(b"".join(old) + b"\x80\x02]" + tuples + b"a.")
+        with pytest.raises(BadModel, match="storages"):
+            modelfile.load(path)
+
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
